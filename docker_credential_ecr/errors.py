@@ -1,0 +1,52 @@
+"""What can go wrong, each with a reason for the reader and hints to act on.
+
+A reason is one lower-case line that quotes its operand and ends without a full stop.
+A hint is an action: a command to run or a setting to change.
+Neither ever holds a secret, a line that could not be parsed, or the body of a response.
+"""
+
+# The protocol's own sentences: clients compare them to the letter
+# (docker/docker-credential-helpers, credentials/error.go).
+NOT_FOUND = "credentials not found in native keychain"
+NO_SERVER_URL = "no credentials server URL"
+NO_USERNAME = "no credentials username"
+
+
+class HelperError(Exception):
+    """A failure that a person can act on.
+
+    ``reason`` is one line; ``hints`` is a tuple of lines, each an action.
+    """
+
+    def __init__(self, reason: str, *hints: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hints = hints
+
+
+class ProtocolError(HelperError):
+    """One of the protocol's own sentences: for the client alone, stderr stays empty."""
+
+
+class CredentialsNotFound(ProtocolError):
+    """The host is not ours, or may be read anonymously: the client goes on without us."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_FOUND)
+
+
+class Unavailable(HelperError):
+    """Nobody answered, or not now: network, throttling, a 5xx. An old valid token may serve."""
+
+
+class NoCredentials(HelperError):
+    """No source offered AWS credentials. Nobody refused: an old valid token may serve."""
+
+
+class Refused(HelperError):
+    """AWS, or the configuration, said no: an old token must not be served."""
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` with every control and non-ASCII character as ``?``, for a terminal."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)

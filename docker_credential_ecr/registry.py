@@ -1,0 +1,126 @@
+"""Which hostnames are Amazon ECR registries, and what each one says.
+
+Every ``get`` passes here, so this module imports nothing.
+"""
+
+# Region prefix, domain, domain of dual-stack names: one row a partition, the first prefix that
+# matches wins. Source: botocore's partitions.json (a test compares) and the ECR user guide.
+_PARTITIONS = (
+    ("cn-", "amazonaws.com.cn", "on.amazonwebservices.com.cn"),
+    ("us-gov-", "amazonaws.com", "on.aws"),
+    ("us-iso-", "c2s.ic.gov", ""),
+    ("us-isob-", "sc2s.sgov.gov", ""),
+    ("eu-isoe-", "cloud.adc-e.uk", ""),
+    ("us-isof-", "csp.hci.ic.gov", ""),
+    ("eu-isof-", "csp.hci.ic.gov", ""),
+    ("eusc-", "amazonaws.eu", "on.amazonwebservices.eu"),
+    ("", "amazonaws.com", "on.aws"),
+)
+_PUBLIC = {"public.ecr.aws": False, "ecr-public.aws.com": True}  # host: is it dual-stack?
+_PUBLIC_REGION = "us-east-1"  # ECR Public answers GetAuthorizationToken there only
+_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
+# Characters that end or disguise a host, or that would need escaping in our JSON answer.
+_FORBIDDEN = frozenset(' @#?"\\')
+_HOST_LENGTH = 253  # characters, RFC 1035
+
+
+class Registry:
+    """One ECR registry, as its hostname describes it.
+
+    ``service`` is ``"ecr"`` or ``"ecr-public"``; ``account`` is 12 digits, or empty for ECR Public.
+    """
+
+    __slots__ = ("account", "dual_stack", "fips", "host", "region", "service")
+
+    def __init__(  # noqa: D107
+        self,
+        host: str,
+        service: str,
+        account: str,
+        region: str,
+        *,
+        fips: bool,
+        dual_stack: bool,
+    ) -> None:
+        self.host = host
+        self.service = service
+        self.account = account
+        self.region = region
+        self.fips = fips
+        self.dual_stack = dual_stack
+
+    @property
+    def scope(self) -> str:
+        """What one authorization token of one identity covers: service, region and flavour."""
+        flavour = ("fips " if self.fips else "") + ("dual-stack" if self.dual_stack else "")
+        return f"{self.service} {self.region} {flavour}".strip()
+
+    def __repr__(self) -> str:
+        return f"Registry({self.host!r})"
+
+
+def host_of(server_url: str) -> str | None:
+    """Return the lower-case host of a server URL that a token may be sent to.
+
+    Accepted: a bare host or ``https://``, a port, a path, surrounding white space, a trailing dot.
+    ``None`` for everything else: another scheme (a token never travels in clear), user info,
+    a query, a fragment, control and non-ASCII characters.
+    """
+    url = server_url.strip()
+    if not url.isascii() or not url.isprintable() or not _FORBIDDEN.isdisjoint(url):
+        return None
+    url = url.lower()
+    scheme, mark, rest = url.partition("://")
+    if mark and scheme != "https":
+        return None
+    authority = (rest if mark else url).partition("/")[0]
+    host, colon, port = authority.partition(":")
+    if colon and not (port.isdecimal() and 0 < int(port[:6]) < 65536):
+        return None
+    host = host.removesuffix(".")
+    if not host or len(host) > _HOST_LENGTH or not _HOST_CHARACTERS.issuperset(host):
+        return None
+    if "" in host.split("."):
+        return None
+    return host
+
+
+def parse(server_url: str) -> Registry | None:
+    """Return the ECR registry that ``server_url`` names, or ``None`` if it names no such thing."""
+    host = host_of(server_url)
+    if host is None:
+        return None
+    if host in _PUBLIC:
+        dual_stack = _PUBLIC[host]
+        return Registry(host, "ecr-public", "", _PUBLIC_REGION, fips=False, dual_stack=dual_stack)
+    account, _, rest = host.partition(".")
+    if len(account) != 12 or not account.isdecimal():
+        return None
+    for prefix, fips, dual_stack in (
+        ("dkr.ecr.", False, False),
+        ("dkr.ecr-fips.", True, False),
+        ("dkr-ecr.", False, True),
+        ("dkr-ecr-fips.", True, True),
+    ):
+        if rest.startswith(prefix):
+            region, _, domain = rest.removeprefix(prefix).partition(".")
+            if _is_region(region) and domain == _domain(region, dual_stack=dual_stack):
+                return Registry(host, "ecr", account, region, fips=fips, dual_stack=dual_stack)
+    return None
+
+
+def private_host(account: str, region: str) -> str:
+    """Return the hostname of an account's private registry in a region."""
+    return f"{account}.dkr.ecr.{region}.{_domain(region, dual_stack=False)}"
+
+
+def _domain(region: str, *, dual_stack: bool) -> str | None:
+    for prefix, plain, dual in _PARTITIONS:
+        if region.startswith(prefix):
+            return (dual or None) if dual_stack else plain
+    return None  # pragma: no cover - the last row's prefix matches every region
+
+
+def _is_region(name: str) -> bool:
+    parts = name.split("-")
+    return len(parts) >= 3 and all(p.isalnum() for p in parts) and parts[-1].isdecimal()

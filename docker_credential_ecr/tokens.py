@@ -1,0 +1,440 @@
+"""The policy: answer from the cache, or fetch once for all who wait, keep, fall back.
+
+A token has four ages (``cache.Token``): before ``refresh`` it is served as it is; until ``renew`` it
+is served, and renewed behind the answer; until ``expires`` it is renewed first, and served only if
+nobody could be asked; after that never.
+
+A hit passes here: at module level this imports ``os``, ``sys``, ``time`` and our own lower floors.
+"""
+
+import os
+import sys
+import time
+
+from . import cache, registry
+from .cache import Token
+from .errors import HelperError, NoCredentials, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from .settings import Rule
+
+# Seconds for everything, lock and credentials included: the kubelet kills at 60, people sooner.
+TIMEOUT = 25.0
+TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
+LOCK_SHARE = 0.5  # of the time-out; a lock that cannot be had by then is done without
+POLL = 0.03  # seconds between two looks for the token that another process is fetching
+MARGIN = 600  # seconds before expiry at which a token is renewed before it is served
+CLAIM_LIFE = 300  # seconds until a renewal behind the answer that did not succeed is tried again
+
+# The share of a token's life after which it is renewed behind the answer: drawn from here, so
+# that nodes that booted together do not call together. benchmarks/fleet.py shows the effect.
+_REFRESH_FROM, _REFRESH_TO = 0.43, 0.65
+# The same for credentials that end before that: the share of their remaining life.
+_EARLY_FROM, _EARLY_TO = 0.75, 0.95
+
+RENEWAL = "renew"  # the executable's own action, for the process behind an answer
+
+
+def authorize(host: str, environ: "Mapping[str, str]") -> Token | None:
+    """Return the token to answer with for ``host``, or ``None`` if the host is not ours.
+
+    A token past its ``refresh`` time is returned as it is: the caller answers with it and then
+    calls ``renew_behind``, unless that is switched off.
+    Raises ``HelperError`` when the host is ours and cannot be answered.
+    """
+    folder = cache.directory(environ)
+    now = time.time()
+    token = cache.lookup(folder, host, environ, now) if folder else None
+    if token is not None:
+        due = token.renew if renews_behind(environ) else token.refresh
+        if now < due or token.is_login:
+            return token
+    try:
+        return renew(host, environ)
+    except (Unavailable, NoCredentials):
+        if token is None or time.time() >= token.expires:
+            raise
+        return token
+
+
+def renew(
+    host: str,
+    environ: "Mapping[str, str]",
+    *,
+    newer_than: float = 0,
+    timeout: float | None = None,
+) -> Token | None:
+    """Return a token for ``host`` that is not yet due, from AWS or from who asked AWS just now.
+
+    ``newer_than`` (epoch seconds) refuses tokens issued up to then. ``timeout`` is in seconds.
+    ``None`` if the host is not ours. Raises ``HelperError``.
+    """
+    import gc  # noqa: PLC0415 - a miss only
+
+    gc.disable()  # this process lives for half a second: collecting costs more than it frees
+    limit = timeout_of(environ) if timeout is None else timeout
+    return within(
+        limit, lambda stages: _renew(host, environ, newer_than, limit, stages), f'"{host}"'
+    )
+
+
+def keep_login(host: str, secret: str, environ: "Mapping[str, str]") -> None:
+    """Keep a login that the user made, until it expires or is erased.
+
+    A secret that we issued is not a login: `docker login` without arguments stores what `get`
+    answered, and keeping that would outlive every renewal. Raises ``HelperError``.
+    """
+    folder = cache.directory(environ)
+    if folder is None:
+        raise HelperError(
+            f'the login of "{host}" cannot be kept: the cache is switched off, or there is no home',
+            "unset AWS_ECR_DISABLE_CACHE, or set AWS_ECR_CACHE_DIR to a directory",
+            "or set AWS_ECR_IGNORE_CREDS_STORAGE=true to accept logins without keeping them",
+        )
+    digest = _digest(secret)
+    for token in cache.entries(folder, host):
+        if not token.is_login and (token.secret == secret or token.replaced == digest):
+            return
+    now = int(time.time())
+    expires = _expiration(secret, now)
+    if expires <= now:
+        raise HelperError(
+            f'the password for "{host}" has expired',
+            f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}",
+        )
+    login = Token(
+        host=host,
+        name=cache.LOGIN,
+        secret=secret,
+        issued=now,
+        refresh=expires,
+        renew=expires,
+        expires=expires,
+        source="docker login",
+    )
+    if not cache.write(folder, login):
+        raise HelperError(
+            f'the login of "{host}" cannot be written below "{folder}"',
+            "check that the directory can be written and the disk is not full",
+            "or set AWS_ECR_CACHE_DIR to another directory",
+        )
+
+
+def renews_behind(environ: "Mapping[str, str]") -> bool:
+    """Whether a token that is due may be renewed behind the answer."""
+    return environ.get("AWS_ECR_BACKGROUND_REFRESH", "").lower() not in ("false", "0", "no", "off")
+
+
+def renew_behind(token: Token, environ: "Mapping[str, str]") -> None:
+    """Start a process that renews ``token``, if it is due and nobody else has. Never raises.
+
+    The process holds none of the caller's descriptors and is in a session of its own.
+    """
+    now = time.time()
+    if token.is_login or now < token.refresh or not renews_behind(environ):
+        return
+    folder = cache.directory(environ)
+    life = CLAIM_LIFE + os.urandom(1)[0]  # spread the retries of a fleet
+    if folder is None or not cache.claim(folder, token, now, life):
+        return
+    # How this program was started, without its arguments.
+    start = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
+    argv = [*start, RENEWAL, token.host, str(token.issued)]
+    argv[0] = sys.executable or argv[0]
+    try:
+        if os.name == "nt":
+            _spawn_on_windows(argv)
+        else:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.posix_spawn(
+                argv[0],
+                argv,
+                dict(os.environ),
+                file_actions=[(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)],
+                setsid=True,
+            )
+    except (OSError, NotImplementedError):
+        pass  # renewed before the answer instead, when the time comes
+
+
+def schedule(
+    issued: int, expires: int, credentials_end: float | None, draw: float
+) -> tuple[int, int]:
+    """Return (refresh, renew) for a token, all in epoch seconds.
+
+    ``credentials_end`` is when the credentials that fetched it end, ``None`` if never;
+    ``draw`` is a random number from 0 up to 1.
+    """
+    life = expires - issued
+    renew_at: float = expires - min(MARGIN, life // 10)
+    if credentials_end is not None:
+        renew_at = min(renew_at, credentials_end)
+    renew_at = max(renew_at, issued)
+    refresh = issued + life * (_REFRESH_FROM + (_REFRESH_TO - _REFRESH_FROM) * draw)
+    if refresh >= renew_at:
+        share = _EARLY_FROM + (_EARLY_TO - _EARLY_FROM) * draw
+        refresh = issued + (renew_at - issued) * share
+    return int(refresh), int(renew_at)
+
+
+def draw() -> float:
+    """Return a random number from 0 up to 1 (``random`` costs 10 ms to import)."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
+def timeout_of(environ: "Mapping[str, str]") -> float:
+    """Return the seconds that an answer may take: ``AWS_ECR_TIMEOUT`` or 25."""
+    text = environ.get("AWS_ECR_TIMEOUT")
+    if not text:
+        return TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= TIMEOUT_LIMIT:
+        raise HelperError(
+            "AWS_ECR_TIMEOUT is not a number of seconds from 1 to 600",
+            "unset AWS_ECR_TIMEOUT, or set it to a number such as 25",
+        )
+    return seconds
+
+
+def within(
+    timeout: float, work: "Callable[[list[str]], Any]", subject: str
+) -> "Any":
+    """Return what ``work`` returns, or raise ``Unavailable`` after ``timeout`` seconds.
+
+    ``work`` runs in a thread, as name look-ups and disks cannot be interrupted, and appends to the
+    list it is given what it is about to do. Afterwards the process must leave with ``os._exit``.
+    """
+    import threading  # noqa: PLC0415 - a miss only
+
+    stages: list[str] = []
+    outcome: list[tuple[Any, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            outcome.append((work(stages), None))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if not outcome:
+        stage = stages[-1] if stages else "starting"
+        raise Unavailable(
+            f"no answer for {subject} within {timeout:g} s, while {stage}",
+            "check the network, the proxy and VPC endpoint settings, and that file systems respond",
+            "set AWS_ECR_TIMEOUT to a larger number of seconds if the service is only slow",
+        )
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value
+
+
+def target(
+    host: str, environ: "Mapping[str, str]"
+) -> "tuple[registry.Registry, Rule | None] | None":
+    """Return the registry behind ``host`` and the user's rule for it, or ``None``: not ours."""
+    from . import settings  # noqa: PLC0415 - a miss only
+
+    rule = settings.load(environ).rule_for(host)
+    found = registry.parse(rule.registry if rule is not None and rule.registry else host)
+    return None if found is None else (found, rule)
+
+
+def _renew(
+    host: str,
+    environ: "Mapping[str, str]",
+    newer_than: float,
+    limit: float,
+    stages: list[str],
+) -> Token | None:
+    started = time.monotonic()
+    until = started + limit
+    stages.append("reading the configuration file")
+    # Conditions first: a file that changes while it is read must not vouch for what was in it.
+    from . import ecr  # noqa: PLC0415 - a miss only
+
+    before = ecr.conditions(environ)
+    found = target(host, environ)
+    if found is None:
+        return None
+    where, rule = found
+    identity = _identity(rule)
+    folder = cache.directory(environ)
+    if folder is None:
+        return _fetch(host, where, rule, environ, stages, identity=identity, until=until)
+    name = _name(identity, before)
+    lock = _lock(folder, f"{where.scope}\n{identity}\n{name}")
+    stages.append("waiting for another process that asks AWS for the same")
+    patience = limit * LOCK_SHARE
+    while True:
+        held = lock is None or lock()
+        now = time.time()
+        token = cache.lookup(folder, host, environ, now)
+        if token is None or not _is_fresh(token, now, newer_than):
+            token = _copy(folder, host, where, identity, environ, now, newer_than)
+        if token is not None:
+            return token
+        if held or time.monotonic() - started > patience:
+            break
+        time.sleep(POLL)
+    token = _fetch(host, where, rule, environ, stages, identity=identity, until=until)
+    stages.append("writing the cache")
+    old = next((t for t in cache.entries(folder, host) if t.name == name), None)
+    token.name = name
+    token.replaced = _digest(old.secret) if old is not None else ""
+    # The files as they are now must be the files that were read.
+    if ecr.conditions(environ) == before and cache.holds(token.conditions, environ):
+        token.conditions = (*before, *token.conditions)
+        cache.write(folder, token)
+    return token
+
+
+def _fetch(  # noqa: PLR0913 - the parts of one request
+    host: str,
+    where: registry.Registry,
+    rule: "Rule | None",
+    environ: "Mapping[str, str]",
+    stages: list[str],
+    *,
+    identity: str,
+    until: float,
+) -> Token:
+    from . import ecr  # noqa: PLC0415 - a miss only
+
+    issued = ecr.fetch(where, rule, environ, stages, until=until)
+    now = int(time.time())
+    expires = min(int(issued.expires), now + cache.TOKEN_LIFE)
+    refresh, renew_at = schedule(now, expires, issued.credentials_end, draw())
+    return Token(
+        host=host,
+        secret=issued.password,
+        issued=now,
+        refresh=refresh,
+        renew=renew_at,
+        expires=expires,
+        scope=where.scope,
+        identity=identity,
+        source=issued.source,
+        conditions=issued.conditions,
+    )
+
+
+def _is_fresh(token: Token, now: float, newer_than: float) -> bool:
+    return token.issued > newer_than and (now < token.refresh or token.is_login)
+
+
+def _copy(  # noqa: PLR0913 - what must match
+    folder: str,
+    host: str,
+    where: registry.Registry,
+    identity: str,
+    environ: "Mapping[str, str]",
+    now: float,
+    newer_than: float,
+) -> Token | None:
+    """Copy the token of another host that this identity may use here: ECR binds it to a region."""
+    for other in cache.hosts(folder):
+        for token in cache.entries(folder, other) if other != host else ():
+            if (
+                not token.is_login
+                and token.scope == where.scope
+                and token.identity == identity
+                and token.issued <= now
+                and _is_fresh(token, now, newer_than)
+                and cache.holds(token.conditions, environ)
+            ):
+                token.host = host
+                token.replaced = ""
+                cache.write(folder, token)
+                return token
+    return None
+
+
+def _identity(rule: "Rule | None") -> str:
+    """Return the text that tells the identities of one environment apart: what the rule chooses."""
+    if rule is None:
+        return ""
+    endpoint = f" endpoint={rule.endpoint_url}" if rule.endpoint_url else ""
+    return rule.identity + endpoint
+
+
+def _name(identity: str, conditions: "Sequence[str]") -> str:
+    """Return the entry's file name: one for each identity source, whatever its files hold now."""
+    sources = []
+    for line in conditions:
+        kind, _, rest = line.partition(" ")
+        sources.append(rest.split(" ", 3)[-1] if kind == "file" else rest)
+    return _digest("\n".join((identity, *sources)))[:16]
+
+
+def _expiration(secret: str, now: int) -> int:
+    """Return when an ECR password ends, in epoch seconds: it says so itself.
+
+    It is base64 of a JSON object with ``expiration``. Where that cannot be read, 12 hours from now;
+    never later than that.
+    """
+    import base64  # noqa: PLC0415 - a login only
+    import json  # noqa: PLC0415 - a login only
+
+    latest = now + cache.TOKEN_LIFE
+    try:
+        return min(int(json.loads(base64.b64decode(secret))["expiration"]), latest)
+    except (ValueError, KeyError, TypeError):
+        return latest
+
+
+def _digest(text: str) -> str:
+    import hashlib  # noqa: PLC0415 - a miss only
+
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _lock(folder: str, key: str) -> "Callable[[], bool] | None":
+    """Return a function that tries to take the lock for ``key``, or ``None`` if there can be none.
+
+    The lock is the kernel's: it ends with the process that holds it, however that ends.
+    """
+    try:
+        from filelock import FileLock, Timeout  # noqa: PLC0415 - a miss only
+
+        place = f"{folder}/.locks"
+        cache.make_private(place)
+        lock = FileLock(f"{place}/{_digest(key)[:16]}", mode=0o600, fallback_to_soft=False)
+    except (OSError, ValueError, ImportError):
+        return None
+
+    def take() -> bool:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        except (OSError, NotImplementedError):
+            pass  # no lock to be had here: done without
+        return True
+
+    return take
+
+
+def _spawn_on_windows(argv: list[str]) -> None:  # pragma: no cover - Windows
+    import subprocess  # noqa: PLC0415 - Windows only
+
+    flags = 0
+    for name in ("DETACHED_PROCESS", "CREATE_NEW_PROCESS_GROUP", "CREATE_BREAKAWAY_FROM_JOB"):
+        flags |= getattr(subprocess, name, 0)
+    subprocess.Popen(  # noqa: S603 - our own executable
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        close_fds=True,
+        creationflags=flags,
+    )

@@ -1,0 +1,67 @@
+"""Another credential helper, which answers for every host that is not ours.
+
+What it says, on either stream, and how it ends pass through unchanged.
+"""
+
+import os
+import sys
+
+from . import settings
+from .errors import HelperError, one_line
+
+PREFIX = "docker-credential-"  # how Docker names a helper's executable
+OURSELVES = "ecr"
+# Set for the helper: should it come back to us, by whatever name, we do not ask it again.
+_MARK = "DOCKER_CREDENTIAL_ECR_FALLBACK"
+
+
+def delegate(helper: str, action: str, request: bytes) -> tuple[int, bytes, bytes]:
+    """Return (exit code, stdout, stderr) of ``docker-credential-<helper> <action>``.
+
+    ``request`` is what it reads on stdin. Raises ``HelperError`` if there is no such helper, or if
+    it is ourselves. There is no time limit: it may be asking the user for a passphrase.
+    """
+    import subprocess
+
+    path = executable(helper)
+    try:
+        done = subprocess.run(  # noqa: S603 - a helper that the user named, and no shell
+            [path, action],
+            input=request,
+            capture_output=True,
+            check=False,
+            env={**os.environ, _MARK: helper},
+        )
+    except OSError as error:
+        raise HelperError(
+            f'cannot run the fallback helper "{one_line(path)}": {error.strerror}',
+            "check that it is a program for this machine, and executable",
+        ) from None
+    # A signal's number is negative here; shells say 128 and the number.
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return status, done.stdout, done.stderr
+
+
+def executable(helper: str) -> str:
+    """Return the path of the helper's executable. Raises ``HelperError`` as ``delegate`` does."""
+    import shutil
+
+    fault = settings.helper_fault(helper)
+    if fault:
+        raise HelperError(
+            f'"{one_line(helper)}" is not the name of a credential helper', f"the name {fault}"
+        )
+    program = PREFIX + helper
+    path = shutil.which(program)
+    if path is None:
+        raise HelperError(
+            f'the fallback helper "{program}" is not on PATH',
+            f"install {program}, or correct [fallback] helper in config.toml",
+        )
+    ours = {os.path.realpath(own) for own in (sys.argv[0], shutil.which(PREFIX + OURSELVES)) if own}
+    if helper == OURSELVES or os.path.realpath(path) in ours or _MARK in os.environ:
+        raise HelperError(
+            f'the fallback helper "{program}" leads back to {PREFIX}{OURSELVES}',
+            "name another helper under [fallback] in config.toml, or remove that table",
+        )
+    return path

@@ -52,10 +52,10 @@ def _converse(argv: list[str]) -> int:
         tokens.renew(argv[2], os.environ, newer_than=float(argv[3]))
         return 0
     if action == "kubelet" or os.path.basename(argv[0]).startswith(KUBELET_NAME):
-        from . import kubelet  # noqa: PLC0415 - one conversation is loaded, not all
+        from . import kubelet
 
         return kubelet.run(sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer, os.environ)
-    from . import commands  # noqa: PLC0415 - one conversation is loaded, not all
+    from . import commands
 
     status = commands.run(argv[1:], sys.stdout, sys.stderr, os.environ)
     sys.stdout.flush()
@@ -65,7 +65,7 @@ def _converse(argv: list[str]) -> int:
 
 def _read(descriptor: int, limit: int) -> bytes:
     """Return all that comes on ``descriptor``, which is nothing if it is closed."""
-    chunks = []
+    chunks: list[bytes] = []
     size = 0
     while True:
         try:

@@ -27,10 +27,11 @@ its own conditions, so a reader needs no knowledge of AWS, and takes no lock::
 rest are conditions, and all of them must hold. A key that a reader does not know makes the entry as
 if absent, and so does anything odd about the file: owner, mode, link, size, format, times.
 
-Every ``get`` passes here: at module level this imports only ``os`` and ``sys``.
+Every ``get`` passes here: at module level this imports only what the interpreter has loaded.
 """
 
 import os
+import stat
 import sys
 
 TYPE_CHECKING = False
@@ -43,6 +44,7 @@ LOGIN = "login"  # the name of an entry that `docker login` made: no conditions,
 ENTRY_LIMIT = 128 << 10  # bytes, 128 KiB; a token is about 2,700 characters
 ENTRIES_PER_HOST = 64  # identities kept for one host; the oldest go first
 TOKEN_LIFE = 12 * 3600  # seconds, the longest that ECR gives (GetAuthorizationToken)
+LEFTOVER_AGE = 600  # seconds; no process of ours lives so long
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _FOLDER_MODE = 0o700  # the owner only: these are credentials
 _FILE_MODE = 0o600
@@ -79,7 +81,7 @@ class Token:
         "source",
     )
 
-    def __init__(  # noqa: D107, PLR0913 - one argument a line of the entry
+    def __init__(
         self,
         *,
         host: str,
@@ -130,7 +132,7 @@ def directory(environ: "Mapping[str, str]") -> str | None:
         path = os.path.expanduser(chosen)
         return path if os.path.isabs(path) else None
     if not _POSIX:
-        from platformdirs import user_cache_dir  # noqa: PLC0415 - only where it is needed
+        from platformdirs import user_cache_dir
 
         return user_cache_dir(APPLICATION, appauthor=False)
     base = environ.get("XDG_CACHE_HOME", "").strip()
@@ -142,20 +144,15 @@ def directory(environ: "Mapping[str, str]") -> str | None:
     return f"{base}/{APPLICATION}" if os.path.isabs(base) else None
 
 
-def lookup(
-    folder: str, host: str, environ: "Mapping[str, str]", now: float
-) -> Token | None:
+def lookup(folder: str, host: str, environ: "Mapping[str, str]", now: float) -> Token | None:
     """Return the token that may be served for ``host`` now, or ``None``. Never raises OSError.
 
     A login wins over an issued token, a newer token over an older one.
     """
     best: Token | None = None
     for token in entries(folder, host):
-        if (
-            token.issued <= now < token.expires
-            and (best is None or token.is_login or (token.issued > best.issued and not best.is_login))
-            and holds(token.conditions, environ)
-        ):
+        better = best is None or (token.is_login, token.issued) > (best.is_login, best.issued)
+        if better and token.issued <= now < token.expires and holds(token.conditions, environ):
             best = token
     return best
 
@@ -174,7 +171,9 @@ def entries(folder: str, host: str) -> "Iterator[Token]":
     try:
         state = os.lstat(place)
         # A directory that others may write to could hold what others put there.
-        if _POSIX and (state.st_mode & 0o170022 != 0o040000 or state.st_uid != os.geteuid()):
+        if not stat.S_ISDIR(state.st_mode) or (
+            _POSIX and (state.st_mode & 0o022 or state.st_uid != os.geteuid())
+        ):
             return
         names = os.listdir(place)
     except OSError:
@@ -184,7 +183,9 @@ def entries(folder: str, host: str) -> "Iterator[Token]":
             yield token
 
 
-def holds(conditions: "Sequence[str]", environ: "Mapping[str, str]") -> bool:
+def holds(  # noqa: C901, PLR0911, PLR0912 - one case a kind of condition
+    conditions: "Sequence[str]", environ: "Mapping[str, str]"
+) -> bool:
     """Return whether every condition of an entry holds in ``environ`` and on this machine."""
     for line in conditions:
         kind, _, rest = line.partition(" ")
@@ -329,7 +330,7 @@ def erase(folder: str, host: str) -> None:
 
 
 def claim(folder: str, token: Token, now: float, life: float) -> bool:
-    """Return whether the caller may renew ``token`` behind the answer: one claim in ``life`` seconds.
+    """Return whether the caller may renew ``token`` behind the answer: once in ``life`` seconds.
 
     The claim is a file beside the entry, so it works between processes and costs one system call.
     """
@@ -356,7 +357,7 @@ def make_private(folder: str) -> None:
     os.makedirs(folder, _FOLDER_MODE, exist_ok=True)
     if _POSIX:
         state = os.lstat(folder)
-        if state.st_mode & 0o170000 == 0o040000 and state.st_mode & 0o077:
+        if stat.S_ISDIR(state.st_mode) and state.st_mode & 0o077:
             os.chmod(folder, _FOLDER_MODE)
 
 
@@ -367,7 +368,7 @@ def _read(place: str, name: str, host: str) -> Token | None:
         return None
     try:
         state = os.fstat(descriptor)
-        if state.st_mode & 0o170000 != 0o100000 or state.st_size > ENTRY_LIMIT:
+        if not stat.S_ISREG(state.st_mode) or state.st_size > ENTRY_LIMIT:
             return None
         if _POSIX and (state.st_mode & 0o077 or state.st_uid != os.geteuid() or state.st_nlink > 1):
             return None
@@ -437,7 +438,7 @@ def is_plain(secret: str) -> bool:
 
 def _sweep(place: str, keep: str) -> None:
     """Remove what has had its time: expired entries, left-over temporary files, the oldest."""
-    from time import time  # noqa: PLC0415 - a miss only
+    from time import time
 
     now = time()
     kept = []
@@ -447,9 +448,9 @@ def _sweep(place: str, keep: str) -> None:
             modified = os.lstat(path).st_mtime
         except OSError:
             continue
-        if name[0] == "." and not 0 <= now - modified < 600:  # seconds: no writer lives so long
-            _remove(path)
-        elif now - modified > TOKEN_LIFE + 600:
+        # A temporary file has a writer for as long as a process may take, an entry has its life.
+        limit = LEFTOVER_AGE if name[0] == "." else TOKEN_LIFE
+        if now - modified > limit:
             _remove(path)
         elif name not in (keep, LOGIN) and name[0] != ".":
             kept.append((modified, path))

@@ -112,7 +112,7 @@ class Issued:
 
     __slots__ = ("conditions", "credentials_end", "expires", "password", "source")
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         password: str,
         expires: float,
@@ -133,7 +133,7 @@ class Issued:
 
 def conditions(environ: "Mapping[str, str]") -> list[str]:
     """Return the conditions, as ``cache`` writes them, that hold for every identity here."""
-    from . import settings  # noqa: PLC0415 - a miss only
+    from . import settings
 
     lines = [
         f"env {name}={environ[name]}" if name in environ else f"unset {name}" for name in VARIABLES
@@ -206,7 +206,7 @@ def fetch(
     return Issued(password, expires, credentials_end=end, source=source, conditions=added)
 
 
-def fetch_with_web_identity(  # noqa: PLR0913 - the parts of one request
+def fetch_with_web_identity(
     registry: "Registry",
     rule: "Rule | None",
     environ: "Mapping[str, str]",
@@ -225,9 +225,7 @@ def fetch_with_web_identity(  # noqa: PLR0913 - the parts of one request
     with request.explained():
         keys, end = request.assume_role_with_web_identity(role_arn, session_name, identity_token)
         password, expires = request.token(keys)
-    return Issued(
-        password, expires, credentials_end=end, source="service-account", conditions=()
-    )
+    return Issued(password, expires, credentials_end=end, source="service-account", conditions=())
 
 
 def caller(environ: "Mapping[str, str]", profile: str | None = None) -> tuple[str, str, str, str]:
@@ -235,7 +233,7 @@ def caller(environ: "Mapping[str, str]", profile: str | None = None) -> tuple[st
 
     Raises ``HelperError``; an empty region if none is configured.
     """
-    from .registry import Registry  # noqa: PLC0415 - commands only
+    from .registry import Registry
 
     session = _session(profile)
     region = session.get_config_variable("region") or environ.get("AWS_REGION") or ""
@@ -257,7 +255,7 @@ def caller(environ: "Mapping[str, str]", profile: str | None = None) -> tuple[st
 class _Request:
     """One request: the session that makes it, and the words for what goes wrong in it."""
 
-    def __init__(  # noqa: PLR0913 - the parts of one request
+    def __init__(
         self,
         registry: "Registry",
         rule: "Rule | None",
@@ -284,7 +282,7 @@ class _Request:
 
     def explained(self) -> "Any":
         """Return a context in which botocore's errors are raised as ours."""
-        from contextlib import contextmanager  # noqa: PLC0415 - a miss only
+        from contextlib import contextmanager
 
         @contextmanager
         def context() -> "Iterator[None]":
@@ -292,13 +290,13 @@ class _Request:
                 yield
             except HelperError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever botocore raises is explained
                 raise _explain(error, self) from None
 
         return context()
 
     def client(self, service: str, keys: "Mapping[str, str] | None" = None) -> "Any":
-        import botocore.config  # noqa: PLC0415 - a miss only
+        import botocore.config
 
         ours = service == self.registry.service
         endpoint = self.rule.endpoint_url if self.rule is not None and ours else None
@@ -339,7 +337,7 @@ class _Request:
 
     def token(self, keys: "Mapping[str, str]") -> tuple[str, float]:
         """Return (password, expiry in epoch seconds) from GetAuthorizationToken, checked."""
-        import botocore.exceptions  # noqa: PLC0415 - a miss only
+        import botocore.exceptions
 
         client = self.client(self.registry.service, keys)
         self._refuse_plain_endpoint(client.meta.endpoint_url)
@@ -367,7 +365,7 @@ class _Request:
 
 
 def _session(profile: str | None) -> "Any":
-    import botocore.session  # noqa: PLC0415 - a miss only
+    import botocore.session
 
     return botocore.session.Session(profile=profile)
 
@@ -423,9 +421,9 @@ def _keys(credentials: "Mapping[str, Any]") -> "tuple[dict[str, str], float]":
 
 def _checked(answer: "Mapping[str, Any]", registry: "Registry") -> tuple[str, float]:
     """Return (password, expiry) of a GetAuthorizationToken answer that is one."""
-    import base64  # noqa: PLC0415 - a miss only
+    import base64
 
-    from .registry import parse  # noqa: PLC0415 - beside its only use
+    from .registry import parse
 
     problem = "it holds no authorization token"
     try:
@@ -475,7 +473,7 @@ def _no_credentials(registry: "Registry") -> NoCredentials:
 
 def _explain(error: Exception, request: _Request) -> HelperError:  # noqa: C901, PLR0911, PLR0912 - one case a cause
     """Return our error for one of botocore's: reason, hints, and whether an old token may serve."""
-    import botocore.exceptions as aws  # noqa: PLC0415 - a failure only
+    import botocore.exceptions as aws
 
     host = request.registry.host
     subject = f'cannot get a token for "{host}"'
@@ -567,12 +565,10 @@ def _explain(error: Exception, request: _Request) -> HelperError:  # noqa: C901,
             if parser
             else "run: aws ecr get-login-password" + flag,
         )
-    return Refused(
-        f'{subject}: "{type(error).__name__}"', "run: aws ecr get-login-password" + flag
-    )
+    return Refused(f'{subject}: "{type(error).__name__}"', "run: aws ecr get-login-password" + flag)
 
 
-def _explain_refusal(  # noqa: PLR0911 - one case a cause
+def _explain_refusal(  # noqa: C901, PLR0911 - one case a cause
     error: "Any", request: _Request, subject: str, named: str, flag: str
 ) -> HelperError:
     code = one_line(_code(error))[:64]

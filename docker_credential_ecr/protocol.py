@@ -45,7 +45,9 @@ class Answer:
         self.stderr = stderr
 
 
-def converse(action: str, request: bytes, environ: "Mapping[str, str]") -> Answer:
+def converse(  # noqa: PLR0911 - one case a conversation
+    action: str, request: bytes, environ: "Mapping[str, str]"
+) -> Answer:
     """Return the answer to one of ``ACTIONS``. ``request`` is what came on stdin."""
     try:
         if action == "get":
@@ -138,8 +140,8 @@ def list_(environ: "Mapping[str, str]") -> Answer:
 
     No network, and no failure: a client that asks for the list stops at an error.
     """
-    import json  # noqa: PLC0415 - not a get
-    from time import time  # noqa: PLC0415 - beside its only use
+    import json
+    from time import time
 
     listed = {}
     folder = cache.directory(environ)
@@ -159,12 +161,12 @@ def list_(environ: "Mapping[str, str]") -> Answer:
 
 def _elsewhere(action: str, request: bytes, environ: "Mapping[str, str]") -> Answer | None:
     """Return the fallback helper's answer, unchanged, or ``None`` if the user named none."""
-    from . import settings  # noqa: PLC0415 - not an ECR host
+    from . import settings
 
     helper = settings.load(environ).fallback
     if helper is None:
         return None
-    from . import fallback  # noqa: PLC0415 - not an ECR host
+    from . import fallback
 
     status, stdout, stderr = fallback.delegate(helper, action, request)
     return Answer(stdout, status=status, stderr=stderr)
@@ -181,7 +183,7 @@ def _server_url(request: bytes) -> str:
 
 
 def _login(request: bytes) -> tuple[str, str, str]:
-    import json  # noqa: PLC0415 - not a get
+    import json
 
     try:
         login = json.loads(request)
@@ -203,4 +205,3 @@ def _shown(server_url: str) -> str:
     authority = server_url.partition("://")[2] or server_url
     host = authority.partition("/")[0].rpartition("@")[2].partition("?")[0]
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in host)[:253]
-

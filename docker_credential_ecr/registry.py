@@ -21,6 +21,9 @@ _PUBLIC_REGION = "us-east-1"  # ECR Public answers GetAuthorizationToken there o
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
 # Characters that end or disguise a host, or that would need escaping in our JSON answer.
 _FORBIDDEN = frozenset(' @#?"\\')
+_ACCOUNT_LENGTH = 12  # digits
+_REGION_PARTS = 3  # at least, as in us-east-1
+_PORT_LIMIT = 65535
 _HOST_LENGTH = 253  # characters, RFC 1035
 
 
@@ -32,7 +35,7 @@ class Registry:
 
     __slots__ = ("account", "dual_stack", "fips", "host", "region", "service")
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         host: str,
         service: str,
@@ -75,7 +78,7 @@ def host_of(server_url: str) -> str | None:
         return None
     authority = (rest if mark else url).partition("/")[0]
     host, colon, port = authority.partition(":")
-    if colon and not (port.isdecimal() and 0 < int(port[:6]) < 65536):
+    if colon and not (port.isdecimal() and 0 < int(port[:6]) <= _PORT_LIMIT):
         return None
     host = host.removesuffix(".")
     if not host or len(host) > _HOST_LENGTH or not _HOST_CHARACTERS.issuperset(host):
@@ -94,7 +97,7 @@ def parse(server_url: str) -> Registry | None:
         dual_stack = _PUBLIC[host]
         return Registry(host, "ecr-public", "", _PUBLIC_REGION, fips=False, dual_stack=dual_stack)
     account, _, rest = host.partition(".")
-    if len(account) != 12 or not account.isdecimal():
+    if len(account) != _ACCOUNT_LENGTH or not account.isdecimal():
         return None
     for prefix, fips, dual_stack in (
         ("dkr.ecr.", False, False),
@@ -123,4 +126,4 @@ def _domain(region: str, *, dual_stack: bool) -> str | None:
 
 def _is_region(name: str) -> bool:
     parts = name.split("-")
-    return len(parts) >= 3 and all(p.isalnum() for p in parts) and parts[-1].isdecimal()
+    return len(parts) >= _REGION_PARTS and all(p.isalnum() for p in parts) and parts[-1].isdecimal()

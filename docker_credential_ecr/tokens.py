@@ -1,8 +1,8 @@
 """The policy: answer from the cache, or fetch once for all who wait, keep, fall back.
 
-A token has four ages (``cache.Token``): before ``refresh`` it is served as it is; until ``renew`` it
-is served, and renewed behind the answer; until ``expires`` it is renewed first, and served only if
-nobody could be asked; after that never.
+A token has four ages (``cache.Token``): before ``refresh`` it is served as it is; until ``renew``
+it is served, and renewed behind the answer; until ``expires`` it is renewed first, and served only
+if nobody could be asked; after that never.
 
 A hit passes here: at module level this imports ``os``, ``sys``, ``time`` and our own lower floors.
 """
@@ -18,7 +18,9 @@ from .errors import HelperError, NoCredentials, Unavailable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
     from .settings import Rule
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 TIMEOUT = 25.0
 TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
 LOCK_SHARE = 0.5  # of the time-out; a lock that cannot be had by then is done without
-POLL = 0.03  # seconds between two looks for the token that another process is fetching
+# Seconds between two looks for the token that another process is fetching: from, to. They grow, as
+# a herd of 200 that looks every 20 ms leaves no processor to the one that fetches.
+_POLL_FROM, _POLL_TO = 0.02, 0.3
 MARGIN = 600  # seconds before expiry at which a token is renewed before it is served
 CLAIM_LIFE = 300  # seconds until a renewal behind the answer that did not succeed is tried again
 
@@ -73,7 +77,7 @@ def renew(
     ``newer_than`` (epoch seconds) refuses tokens issued up to then. ``timeout`` is in seconds.
     ``None`` if the host is not ours. Raises ``HelperError``.
     """
-    import gc  # noqa: PLC0415 - a miss only
+    import gc
 
     gc.disable()  # this process lives for half a second: collecting costs more than it frees
     limit = timeout_of(environ) if timeout is None else timeout
@@ -203,46 +207,44 @@ def timeout_of(environ: "Mapping[str, str]") -> float:
     return seconds
 
 
-def within(
-    timeout: float, work: "Callable[[list[str]], Any]", subject: str
-) -> "Any":
+def within(timeout: float, work: "Callable[[list[str]], T]", subject: str) -> "T":
     """Return what ``work`` returns, or raise ``Unavailable`` after ``timeout`` seconds.
 
     ``work`` runs in a thread, as name look-ups and disks cannot be interrupted, and appends to the
     list it is given what it is about to do. Afterwards the process must leave with ``os._exit``.
     """
-    import threading  # noqa: PLC0415 - a miss only
+    import threading
 
     stages: list[str] = []
-    outcome: list[tuple[Any, BaseException | None]] = []
+    values: list[T] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            outcome.append((work(stages), None))
+            values.append(work(stages))
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            outcome.append((None, error))
+            errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(timeout)
-    if not outcome:
+    if errors:
+        raise errors[0]
+    if not values:
         stage = stages[-1] if stages else "starting"
         raise Unavailable(
             f"no answer for {subject} within {timeout:g} s, while {stage}",
             "check the network, the proxy and VPC endpoint settings, and that file systems respond",
             "set AWS_ECR_TIMEOUT to a larger number of seconds if the service is only slow",
         )
-    value, error = outcome[0]
-    if error is not None:
-        raise error
-    return value
+    return values[0]
 
 
 def target(
     host: str, environ: "Mapping[str, str]"
 ) -> "tuple[registry.Registry, Rule | None] | None":
     """Return the registry behind ``host`` and the user's rule for it, or ``None``: not ours."""
-    from . import settings  # noqa: PLC0415 - a miss only
+    from . import settings
 
     rule = settings.load(environ).rule_for(host)
     found = registry.parse(rule.registry if rule is not None and rule.registry else host)
@@ -260,7 +262,7 @@ def _renew(
     until = started + limit
     stages.append("reading the configuration file")
     # Conditions first: a file that changes while it is read must not vouch for what was in it.
-    from . import ecr  # noqa: PLC0415 - a miss only
+    from . import ecr
 
     before = ecr.conditions(environ)
     found = target(host, environ)
@@ -275,17 +277,27 @@ def _renew(
     lock = _lock(folder, f"{where.scope}\n{identity}\n{name}")
     stages.append("waiting for another process that asks AWS for the same")
     patience = limit * LOCK_SHARE
+    pause = _POLL_FROM
     while True:
         held = lock is None or lock()
         now = time.time()
         token = cache.lookup(folder, host, environ, now)
         if token is None or not _is_fresh(token, now, newer_than):
-            token = _copy(folder, host, where, identity, environ, now, newer_than)
+            token = _copy(
+                folder,
+                host,
+                environ,
+                scope=where.scope,
+                identity=identity,
+                now=now,
+                newer_than=newer_than,
+            )
         if token is not None:
             return token
         if held or time.monotonic() - started > patience:
             break
-        time.sleep(POLL)
+        time.sleep(pause * (0.5 + draw()))
+        pause = min(1.5 * pause, _POLL_TO)
     token = _fetch(host, where, rule, environ, stages, identity=identity, until=until)
     stages.append("writing the cache")
     old = next((t for t in cache.entries(folder, host) if t.name == name), None)
@@ -298,7 +310,7 @@ def _renew(
     return token
 
 
-def _fetch(  # noqa: PLR0913 - the parts of one request
+def _fetch(
     host: str,
     where: registry.Registry,
     rule: "Rule | None",
@@ -308,7 +320,7 @@ def _fetch(  # noqa: PLR0913 - the parts of one request
     identity: str,
     until: float,
 ) -> Token:
-    from . import ecr  # noqa: PLC0415 - a miss only
+    from . import ecr
 
     issued = ecr.fetch(where, rule, environ, stages, until=until)
     now = int(time.time())
@@ -332,12 +344,13 @@ def _is_fresh(token: Token, now: float, newer_than: float) -> bool:
     return token.issued > newer_than and (now < token.refresh or token.is_login)
 
 
-def _copy(  # noqa: PLR0913 - what must match
+def _copy(
     folder: str,
     host: str,
-    where: registry.Registry,
-    identity: str,
     environ: "Mapping[str, str]",
+    *,
+    scope: str,
+    identity: str,
     now: float,
     newer_than: float,
 ) -> Token | None:
@@ -346,7 +359,7 @@ def _copy(  # noqa: PLR0913 - what must match
         for token in cache.entries(folder, other) if other != host else ():
             if (
                 not token.is_login
-                and token.scope == where.scope
+                and token.scope == scope
                 and token.identity == identity
                 and token.issued <= now
                 and _is_fresh(token, now, newer_than)
@@ -382,8 +395,8 @@ def _expiration(secret: str, now: int) -> int:
     It is base64 of a JSON object with ``expiration``. Where that cannot be read, 12 hours from now;
     never later than that.
     """
-    import base64  # noqa: PLC0415 - a login only
-    import json  # noqa: PLC0415 - a login only
+    import base64
+    import json
 
     latest = now + cache.TOKEN_LIFE
     try:
@@ -393,7 +406,7 @@ def _expiration(secret: str, now: int) -> int:
 
 
 def _digest(text: str) -> str:
-    import hashlib  # noqa: PLC0415 - a miss only
+    import hashlib
 
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -404,7 +417,7 @@ def _lock(folder: str, key: str) -> "Callable[[], bool] | None":
     The lock is the kernel's: it ends with the process that holds it, however that ends.
     """
     try:
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - a miss only
+        from filelock import FileLock, Timeout
 
         place = f"{folder}/.locks"
         cache.make_private(place)
@@ -425,7 +438,7 @@ def _lock(folder: str, key: str) -> "Callable[[], bool] | None":
 
 
 def _spawn_on_windows(argv: list[str]) -> None:  # pragma: no cover - Windows
-    import subprocess  # noqa: PLC0415 - Windows only
+    import subprocess
 
     flags = 0
     for name in ("DETACHED_PROCESS", "CREATE_NEW_PROCESS_GROUP", "CREATE_BREAKAWAY_FROM_JOB"):

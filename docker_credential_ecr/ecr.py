@@ -73,9 +73,7 @@ VARIABLES = (
 _SECRET_VARIABLE = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - a name
 # The services that an answer may need: for the token, for roles, for SSO and login sessions.
 _SERVICES = ("ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts")
-# Credentials that belong to the machine, and so to this boot of it: an image made from its disk
-# must not carry them to another machine.
-_MACHINE_SOURCES = frozenset(("iam-role", "container-role", "assume-role"))
+_MACHINE = "iam-role"  # botocore's name for credentials from the instance metadata service
 
 _THROTTLED = frozenset(
     (
@@ -200,10 +198,10 @@ def fetch(
         if rule is not None and rule.role_arn:
             keys, end = request.assume_role(rule)
             source = f"assume-role by way of {source}"
-        if source.split(" ")[0] in _MACHINE_SOURCES:
-            boot = cache.boot_id()
-            # Without a boot id (not Linux) the machine cannot be told apart: not kept.
-            added.append(f"boot {boot}" if boot else "unknown boot")
+        if _is_of_machine(source, chain):
+            # For this boot only: an image of the disk must not carry the token to another machine.
+            # Where there is no boot id (not Linux) machines cannot be told apart: not kept.
+            added.append(f"boot {cache.boot_id() or 'unknown'}")
         password, expires = request.token(keys)
     return Issued(password, expires, credentials_end=end, source=source, conditions=added)
 
@@ -416,7 +414,7 @@ def _endpoints(partitions: "Mapping[str, Any]") -> "dict[str, Any]":
                 "partition": partition["id"],
                 "dnsSuffix": partition["outputs"]["dnsSuffix"],
                 "regionRegex": partition["regionRegex"],
-                "regions": dict.fromkeys(partition["regions"], {}),
+                "regions": {region: {} for region in partition["regions"]},
                 "defaults": {
                     "hostname": "{service}.{region}.{dnsSuffix}",
                     "protocols": ["https"],
@@ -462,6 +460,14 @@ def _token_files(chain: "Sequence[tuple[str, Mapping[str, str]]]") -> list[str]:
         for _, profile in chain
         if profile.get("web_identity_token_file")
     ]
+
+
+def _is_of_machine(source: str, chain: "Sequence[tuple[str, Mapping[str, str]]]") -> bool:
+    """Whether the identity comes, at its root, from the instance metadata service."""
+    return source.endswith(_MACHINE) or any(
+        profile.get("credential_source", "").lower() == "ec2instancemetadata"
+        for _, profile in chain
+    )
 
 
 def _end_of(credentials: "Any") -> float | None:

@@ -7,9 +7,10 @@ import string
 
 import botocore
 import pytest
-from docker_credential_ecr import registry
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from docker_credential_ecr import registry
 
 ACCOUNT = "123456789012"
 HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
@@ -74,7 +75,7 @@ URL = re.compile(r"(?:https://)?(?P<host>[a-z0-9._-]+?)\.?(?::(?P<port>[0-9]+))?
 def oracle(url: str) -> tuple | None:
     """Answer as the regular expressions say, independently of the code."""
     url = url.strip()
-    if any(c in "@#?\\\" " or not "!" <= c <= "~" for c in url):
+    if any(c in '@#?\\" ' or not "!" <= c <= "~" for c in url):
         return None
     found = URL.fullmatch(url.lower())
     if found is None or (found["port"] and not 1 <= int(found["port"]) <= 65535):
@@ -124,9 +125,9 @@ def test_every_way_to_write_one_host(url):
     found = registry.parse(url)
 
     assert found is not None
-    assert HOST == found.host
-    assert HOST == registry.host_of(url)
-    assert ("ecr", ACCOUNT, "us-east-1", False, False) == fields(found)
+    assert found.host == HOST
+    assert registry.host_of(url) == HOST
+    assert fields(found) == ("ecr", ACCOUNT, "us-east-1", False, False)
 
 
 @pytest.mark.parametrize(
@@ -267,9 +268,7 @@ NEARLY = st.builds(
     ),
     st.sampled_from([".dkr.ecr.", ".dkr.ecr-fips.", ".dkr-ecr.", ".dkr-ecr-fips.", ".ecr.", "."]),
     st.one_of(
-        st.sampled_from(
-            [region for partition in partitions() for region in partition["regions"]]
-        ),
+        st.sampled_from([region for partition in partitions() for region in partition["regions"]]),
         st.text("abz19-._", max_size=12),
     ),
     st.sampled_from([".", ".", ".", "", "-"]),

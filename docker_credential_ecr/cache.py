@@ -353,7 +353,13 @@ def claim(folder: str, token: Token, now: float, life: float) -> bool:
 
 
 def make_private(folder: str) -> None:
-    """Make ``folder``, a directory of our own, for the owner only; narrow it if it is wider."""
+    """Make ``folder``, a directory of our own, for the owner only; narrow it if it is wider.
+
+    The directory around it, if we make that too, is for the owner only as well. One that was there
+    is the user's: its mode stays.
+    """
+    # Two steps: makedirs gives the mode to the last directory alone.
+    os.makedirs(os.path.dirname(folder), _FOLDER_MODE, exist_ok=True)
     os.makedirs(folder, _FOLDER_MODE, exist_ok=True)
     if _POSIX:
         state = os.lstat(folder)

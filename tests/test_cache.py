@@ -1,0 +1,597 @@
+"""Tokens on disk: what is served, what is not, and how an entry comes and goes.
+
+The functions are called with a folder, an environment and a time of the test's own; the executable
+meets the same disks in test_disk.py.
+"""
+
+import os
+import stat
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docker_credential_ecr import cache
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+OTHER = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
+NOW = 1_795_000_000  # epoch seconds
+HOUR = 3600  # seconds
+PROD = {"AWS_PROFILE": "prod"}
+
+
+def token(**changes) -> cache.Token:
+    """Return a token of 12 hours that was issued at NOW for the profile prod."""
+    values = {
+        "host": HOST,
+        "secret": "c2VjcmV0" * 300,
+        "issued": NOW,
+        "refresh": NOW + 5 * HOUR,
+        "renew": NOW + 11 * HOUR,
+        "expires": NOW + 12 * HOUR,
+        "name": "prod",
+        "scope": "ecr us-east-1",
+        "conditions": ["env AWS_PROFILE=prod"],
+    }
+    return cache.Token(**{**values, **changes})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path / "cache")
+
+
+def entry(folder: str, name: str = "prod") -> str:
+    return f"{folder}/{HOST}/{name}"
+
+
+def served(folder: str, now: float = NOW, environ=None, host: str = HOST) -> str | None:
+    """Return the secret that the cache serves, if it serves one."""
+    found = cache.lookup(folder, host, PROD if environ is None else environ, now)
+    return None if found is None else found.secret
+
+
+def test_what_is_kept_comes_back(folder):
+    """Every field of an entry survives the disk, and its repr does not show the secret."""
+    kept = token(identity="profile=prod", source="env", replaced="5f0c")
+
+    assert cache.write(folder, kept)
+    found = cache.lookup(folder, HOST, PROD, NOW)
+
+    assert found is not None
+    for field in cache.Token.__slots__:
+        assert getattr(found, field) == getattr(kept, field)
+    assert kept.secret not in repr(found)
+    assert HOST in repr(found)
+
+
+def test_the_format_is_the_one_that_is_written_down(folder):
+    """The bytes on disk are those of the design: other readers rely on them."""
+    cache.write(folder, token(secret="c2VjcmV0", conditions=["env A=b", "unset C"]))
+
+    with open(entry(folder), "rb") as file:
+        data = file.read()
+
+    assert data == (
+        b"docker-credential-ecr 1\n"
+        b"host 123456789012.dkr.ecr.us-east-1.amazonaws.com\n"
+        b"issued 1795000000\n"
+        b"refresh 1795018000\n"
+        b"renew 1795039600\n"
+        b"expires 1795043200\n"
+        b"scope ecr us-east-1\n"
+        b"env A=b\n"
+        b"unset C\n"
+        b"\n"
+        b'"c2VjcmV0"\n'
+    )
+
+
+def test_only_the_owner_can_read_it_from_birth(folder):
+    """Under the widest umask directories are 0700 and files 0600, and nothing is left beside."""
+    before = os.umask(0)
+    try:
+        cache.write(folder, token())
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(os.stat(entry(folder)).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(f"{folder}/{HOST}").st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+    assert os.listdir(f"{folder}/{HOST}") == ["prod"]
+
+
+def test_a_directory_that_was_there_keeps_its_mode(tmp_path):
+    """The user may point the cache at a directory of his own: its mode is his business."""
+    tmp_path.chmod(0o755)
+
+    assert cache.write(str(tmp_path), token())
+
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert stat.S_IMODE(os.stat(tmp_path / HOST).st_mode) == 0o700
+
+
+def test_a_wider_directory_of_ours_is_narrowed(folder):
+    """A cache directory that others could enter is closed by the next write."""
+    os.makedirs(f"{folder}/{HOST}", 0o755)
+
+    assert cache.write(folder, token())
+
+    assert stat.S_IMODE(os.stat(f"{folder}/{HOST}").st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("now", "is_served"),
+    [
+        (NOW - 1, False),
+        (NOW, True),
+        (NOW + 5 * HOUR, True),
+        (NOW + 11 * HOUR, True),
+        (NOW + 12 * HOUR - 1, True),
+        (NOW + 12 * HOUR, False),
+        (NOW + 1000 * HOUR, False),
+    ],
+)
+def test_a_token_is_served_from_its_issue_until_it_expires(folder, now, is_served):
+    """Not before it was issued (the clock went back), and never from its expiry on."""
+    cache.write(folder, token())
+
+    assert (served(folder, now) is not None) == is_served
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"refresh": NOW - 1},
+        {"renew": NOW + HOUR},
+        {"expires": NOW + 2 * HOUR},
+        {"expires": NOW + 12 * HOUR + 1},
+        {"expires": NOW + 1000 * HOUR},
+        {"issued": NOW + 13 * HOUR},
+    ],
+    ids=str,
+)
+def test_times_that_cannot_be(folder, changes):
+    """Times out of order, or a life longer than ECR gives, make an entry as if absent."""
+    cache.write(folder, token(**changes))
+
+    assert served(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("conditions", "environ", "is_served"),
+    [
+        (["env A=1"], {"A": "1"}, True),
+        (["env A=1"], {"A": "2"}, False),
+        (["env A=1"], {}, False),
+        (["env A="], {"A": ""}, True),
+        (["env A="], {}, False),
+        (["env A=b=c"], {"A": "b=c"}, True),
+        (["env A= b "], {"A": " b "}, True),
+        (["unset A"], {}, True),
+        (["unset A"], {"A": ""}, False),
+        (["unset A", "env B=1"], {"B": "1"}, True),
+        (["unset A", "env B=1"], {"A": "", "B": "1"}, False),
+        (["residue A 97"], {"A": "a"}, True),
+        (["residue A 97"], {"A": "b"}, False),
+        (["residue A 97"], {}, False),
+        (["absent /no/such/file"], {}, True),
+        (["absent /"], {}, False),
+        (["absent /no/such/file"] * 40, {}, True),
+        (["unknown /a"], {}, False),
+        (["env"], {}, False),
+        (["ENV A=1"], {"A": "1"}, False),
+        (["future-key 1"], {}, False),
+        (["boot never"], {}, False),
+        (["file 1 2 3 /no/such/file"], {}, False),
+        (["file x"], {}, False),
+        ([], {}, False),
+    ],
+    ids=str,
+)
+def test_conditions(folder, conditions, environ, is_served):
+    """A token is served only where all its conditions hold; never without one that we know."""
+    cache.write(folder, token(conditions=conditions))
+
+    assert (served(folder, environ=environ) is not None) == is_served
+
+
+def test_this_boot_is_this_boot(folder):
+    """A token bound to the machine's boot is served in it."""
+    boot = cache.boot_id()
+    assert boot
+
+    cache.write(folder, token(conditions=[f"boot {boot}"]))
+
+    assert served(folder) is not None
+
+
+def test_a_file_condition_sees_every_change(folder, tmp_path):
+    """Time, size, another file in its place and its disappearance are each a change."""
+    watched = tmp_path / "con fig"
+    watched.write_text("a")
+    os.utime(watched, ns=(1, 1_790_000_000_123_456_789))
+    line = cache.state_of(str(watched))
+    assert line == f"file 1790000000123456789 1 {watched.stat().st_ino} {watched}"
+    cache.write(folder, token(conditions=[line]))
+    assert served(folder) is not None
+
+    os.utime(watched, ns=(1, 1_790_000_000_123_456_790))
+    assert served(folder) is None
+    os.utime(watched, ns=(1, 1_790_000_000_123_456_789))
+    assert served(folder) is not None
+
+    watched.write_text("ab")
+    os.utime(watched, ns=(1, 1_790_000_000_123_456_789))
+    assert served(folder) is None
+
+    another = tmp_path / "another"
+    another.write_text("a")
+    os.utime(another, ns=(1, 1_790_000_000_123_456_789))
+    os.replace(another, watched)
+    assert served(folder) is None
+
+    watched.unlink()
+    assert served(folder) is None
+
+
+def test_a_path_that_cannot_be_examined_vouches_for_nothing(folder, tmp_path):
+    """A loop of links is neither there nor absent: no entry holds on it."""
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+
+    line = cache.state_of(str(loop))
+    cache.write(folder, token(conditions=[line]))
+
+    assert line == f"unknown {loop}"
+    assert served(folder) is None
+    assert cache.state_of("a\0b") == "unknown a\0b"
+    assert cache.state_of("/dev/null/x") == "absent /dev/null/x"
+
+
+def test_a_login_wins_and_newer_wins(folder):
+    """A login wins over every issued token, a newer token over an older one."""
+    cache.write(folder, token(name="a", secret="b2xk", issued=NOW))
+    cache.write(folder, token(name="b", secret="bmV3", issued=NOW + 1))
+    assert served(folder, NOW + 2) == "bmV3"
+
+    cache.write(folder, token(name=cache.LOGIN, secret="bG9naW4", conditions=[]))
+    assert served(folder, NOW + 2) == "bG9naW4"
+    assert served(folder, NOW + 2, environ={}) == "bG9naW4"
+
+
+def test_each_identity_its_own_token(folder):
+    """Two profiles keep two tokens side by side, and neither is served to the other or to none."""
+    cache.write(folder, token(name="a", secret="cHJvZA", conditions=["env AWS_PROFILE=prod"]))
+    cache.write(folder, token(name="b", secret="ZGV2", conditions=["env AWS_PROFILE=dev"]))
+
+    assert served(folder, environ={"AWS_PROFILE": "prod"}) == "cHJvZA"
+    assert served(folder, environ={"AWS_PROFILE": "dev"}) == "ZGV2"
+    assert served(folder, environ={"AWS_PROFILE": "test"}) is None
+    assert served(folder, environ={}) is None
+
+
+def test_truncated_at_every_byte(folder):
+    """No beginning of an entry is served, however long; the whole is."""
+    cache.write(folder, token(conditions=["env AWS_PROFILE=prod", "unset AWS_ACCESS_KEY_ID"]))
+    path = entry(folder)
+    with open(path, "rb") as file:
+        data = file.read()
+
+    for length in range(len(data)):
+        os.truncate(path, length)
+        assert served(folder) is None, f"served after {length} bytes of {len(data)}"
+        with open(path, "wb") as file:
+            file.write(data)
+    assert served(folder) is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"docker-credential-ecr 1", b"docker-credential-ecr 2"),
+        (b"docker-credential-ecr 1", b"docker-credential-ecr 10"),
+        (b"host 1", b"host 2"),
+        (b"issued 1795000000", b"issued x"),
+        (b"issued 1795000000\n", b""),
+        (b"refresh ", b"refreshes "),
+        (b"env AWS_PROFILE=prod\n", b""),
+        (b"env AWS_PROFILE=prod", b"future AWS_PROFILE=prod"),
+        (b"env AWS_PROFILE=prod", b"env AWS_PROFILE=prod\nunheard-of x"),
+        (b'"c2', b"c2"),
+        (b'"c2', b'"c\\u0032'),
+        (b'"c2', b'"c"2'),
+        (b'"c2', b'"c\x1b2'),
+        (b'"c2', b'"c\xff2'),
+        (b'"\n', b'"\n\n'),
+        (b'"\n', b'"\r\n'),
+        (b"\n\n", b"\n"),
+        (b"\n", b"\r\n"),
+    ],
+    ids=str,
+)
+def test_anything_odd_about_the_text(folder, old, new):
+    """Another version, an unknown key, a missing one or a secret that needs an escape: absent."""
+    cache.write(folder, token())
+    path = entry(folder)
+    with open(path, "rb") as file:
+        data = file.read()
+    assert old in data
+
+    with open(path, "wb") as file:
+        file.write(data.replace(old, new))
+
+    assert served(folder) is None
+
+
+@pytest.fixture(scope="module")
+def bytes_on_disk(tmp_path_factory):
+    """A folder with one entry, and a function that says what the cache reads for given bytes."""
+    folder = str(tmp_path_factory.mktemp("bytes"))
+    cache.write(folder, token())
+
+    def read(data: bytes) -> list[cache.Token]:
+        with open(entry(folder), "wb") as file:
+            file.write(data)
+        return list(cache.entries(folder, HOST))
+
+    return read
+
+
+@given(data=st.binary(max_size=400))
+def test_any_bytes_at_all(bytes_on_disk, data):
+    """Whatever an entry's file holds, reading it does not raise."""
+    assert bytes_on_disk(data) == []
+
+
+@given(data=st.data())
+def test_bytes_changed_anywhere(bytes_on_disk, data):
+    """An entry with any bytes replaced is served with its own host's name, or not at all."""
+    good = (
+        f"{cache.MAGIC}\nhost {HOST}\nissued {NOW}\nrefresh {NOW + 1}\nrenew {NOW + 2}\n"
+        f'expires {NOW + 3}\nenv A=1\n\n"c2VjcmV0"\n'
+    ).encode()
+    place = data.draw(st.integers(0, len(good)))
+    length = data.draw(st.integers(0, 8))
+    changed = good[:place] + data.draw(st.binary(max_size=8)) + good[place + length :]
+
+    for found in bytes_on_disk(changed):
+        assert found.host == HOST
+        assert found.conditions
+        assert cache.is_plain(found.secret)
+        assert found.expires - found.issued <= 12 * HOUR
+
+
+def test_what_the_format_cannot_say_is_not_kept(folder):
+    """A value with a line break, or a secret that needs an escape, is never written."""
+    assert not cache.write(folder, token(conditions=["env A=b\nunset C"]))
+    assert not cache.write(folder, token(secret='a"b'))
+    assert not cache.write(folder, token(secret="a\\b"))
+    assert not cache.write(folder, token(secret="é"))
+    assert not cache.write(folder, token(secret=""))
+    assert not cache.write(folder, token(secret="a" * (cache.ENTRY_LIMIT + 1)))
+    assert not os.path.exists(folder)
+
+
+def test_bytes_that_are_no_text_in_a_variable(folder):
+    """A variable's bytes that are not UTF-8 make a condition like any other."""
+    environ = {"HOME": os.fsdecode(b"/home/m\xfcller")}
+    cache.write(folder, token(conditions=[f"env HOME={environ['HOME']}"]))
+
+    assert served(folder, environ=environ) is not None
+    assert served(folder, environ={"HOME": "/home/müller"}) is None
+
+
+def make_writable_by_others(path):
+    os.chmod(path, 0o602)
+
+
+def make_readable_by_others(path):
+    os.chmod(path, 0o604)
+
+
+def make_readable_by_the_group(path):
+    os.chmod(path, 0o640)
+
+
+def make_a_symlink(path):
+    os.rename(path, f"{path}.away")
+    os.symlink(f"{path}.away", path)
+    os.rename(f"{path}.away", os.path.join(os.path.dirname(path), ".away"))
+    os.unlink(path)
+    os.symlink(".away", path)
+
+
+def make_a_hard_link(path):
+    os.link(path, f"{os.path.dirname(path)}/.second")
+
+
+def make_a_fifo(path):
+    os.unlink(path)
+    os.mkfifo(path, 0o600)
+
+
+def make_a_directory(path):
+    os.unlink(path)
+    os.mkdir(path)
+
+
+def make_it_huge(path):
+    os.truncate(path, cache.ENTRY_LIMIT + 1)
+
+
+def make_the_directory_writable_by_others(path):
+    os.chmod(os.path.dirname(path), 0o777)
+
+
+def make_the_directory_a_symlink(path):
+    place = os.path.dirname(path)
+    os.rename(place, f"{os.path.dirname(place)}/.away")
+    os.symlink(f"{os.path.dirname(place)}/.away", place)
+
+
+def make_the_directory_a_file(path):
+    place = os.path.dirname(path)
+    os.rename(place, f"{os.path.dirname(place)}/.away")
+    with open(place, "wb"):
+        pass
+
+
+def give_it_to_another_user(path):
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    os.chown(path, 12345, -1)
+
+
+def give_the_directory_to_another_user(path):
+    if os.geteuid():
+        pytest.skip("only root can give a directory away")
+    os.chown(os.path.dirname(path), 12345, -1)
+
+
+ODDITIES = [
+    make_writable_by_others,
+    make_readable_by_others,
+    make_readable_by_the_group,
+    make_a_symlink,
+    make_a_hard_link,
+    make_a_fifo,
+    make_a_directory,
+    make_it_huge,
+    make_the_directory_writable_by_others,
+    make_the_directory_a_symlink,
+    make_the_directory_a_file,
+    give_it_to_another_user,
+    give_the_directory_to_another_user,
+]
+
+
+@pytest.mark.parametrize("spoil", ODDITIES, ids=lambda spoil: spoil.__name__)
+def test_anything_odd_about_the_file(folder, spoil):
+    """Another owner, a wider mode, a link, a FIFO or a directory in its place: as if absent."""
+    cache.write(folder, token())
+    assert served(folder) is not None
+
+    spoil(entry(folder))
+
+    assert served(folder) is None
+
+
+def test_a_writer_that_dies_or_fails_leaves_the_old_entry(folder):
+    """The rename decides: where it fails the old entry stays, and nothing is left beside it."""
+    cache.write(folder, token(secret="b2xk"))
+    os.makedirs(f"{folder}/{HOST}/dev/in-the-way")
+
+    assert not cache.write(folder, token(name="dev"))
+
+    assert served(folder) == "b2xk"
+    assert sorted(os.listdir(f"{folder}/{HOST}")) == ["dev", "prod"]
+
+
+@pytest.mark.parametrize("place", ["/dev/null/x", "/proc/x"])
+def test_a_place_that_cannot_be_written(place):
+    """Where nothing can be written, writing says so and everything else finds nothing."""
+    assert not cache.write(place, token())
+    assert served(place) is None
+    assert cache.hosts("/dev/null") == []
+    assert not cache.claim("/dev/null", token(), NOW, 60)
+    cache.erase("/dev/null", HOST)
+
+
+def test_erase_forgets_a_host_and_the_copies_of_its_tokens(folder):
+    """What was issued for one registry and copied for another is forgotten with it, no more."""
+    cache.write(folder, token(secret="c2hhcmVk"))
+    cache.write(folder, token(secret="c2hhcmVk", host=OTHER))
+    cache.write(folder, token(secret="b3du", host=OTHER, name="own"))
+
+    cache.erase(folder, HOST)
+    cache.erase(folder, HOST)
+
+    assert cache.hosts(folder) == [OTHER]
+    assert [t.secret for t in cache.entries(folder, OTHER)] == ["b3du"]
+
+
+def test_erase_does_not_follow_a_link(folder, tmp_path):
+    """A host's directory that is a link is not ours: what is behind it stays."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("mine")
+    os.makedirs(folder)
+    os.symlink(outside, f"{folder}/{HOST}")
+
+    cache.erase(folder, HOST)
+
+    assert (outside / "file").read_text() == "mine"
+
+
+def test_what_has_had_its_time_is_swept(folder):
+    """A write removes entries past any life, temporary files without a writer, nothing else."""
+    os.makedirs(f"{folder}/{HOST}", 0o700)
+    now = cache_time()
+    for name, age in (
+        ("expired", cache.TOKEN_LIFE + 60),
+        ("young", cache.TOKEN_LIFE - 60),
+        (".prod.1234", cache.LEFTOVER_AGE + 60),
+        (".dev.1234", cache.LEFTOVER_AGE - 60),
+    ):
+        path = f"{folder}/{HOST}/{name}"
+        with open(path, "wb"):
+            pass
+        os.utime(path, (now - age, now - age))
+
+    cache.write(folder, token())
+
+    assert sorted(os.listdir(f"{folder}/{HOST}")) == [".dev.1234", "prod", "young"]
+
+
+def test_identities_without_end_do_not_fill_the_disk(folder):
+    """Of more identities than anybody has the oldest are removed; a login never is."""
+    now = cache_time()
+    count = cache.ENTRIES_PER_HOST + 5
+    os.makedirs(f"{folder}/{HOST}", 0o700)
+    for number in range(count):
+        path = f"{folder}/{HOST}/{number:03}"
+        with open(path, "wb"):
+            pass
+        os.utime(path, (now - count + number, now - count + number))
+    login = f"{folder}/{HOST}/{cache.LOGIN}"
+    with open(login, "wb"):
+        pass
+    os.utime(login, (now - 2 * count, now - 2 * count))
+
+    cache.write(folder, token())
+
+    names = sorted(os.listdir(f"{folder}/{HOST}"))
+    assert names[0] == "005"
+    assert len(names) == cache.ENTRIES_PER_HOST + 2
+    assert cache.LOGIN in names
+
+
+def test_one_claim_of_a_renewal(folder):
+    """The first takes the claim, the others do not, until its life is over or it was renewed."""
+    kept = token()
+    cache.write(folder, kept)
+    now = cache_time()
+
+    assert cache.claim(folder, kept, now, 60)
+    assert not cache.claim(folder, kept, now + 30, 60)
+    assert cache.claim(folder, kept, now + 90, 60)
+    # A clock that went back must not keep a renewal away for ever.
+    assert cache.claim(folder, kept, now - 1000, 60)
+
+
+@given(st.text())
+def test_a_residue_is_a_small_number(secret):
+    """For any text: at most 61 bits, decimal, and the same again."""
+    residue = cache.residue_of(secret)
+
+    assert residue.isdecimal()
+    assert int(residue) < 2**61
+    assert residue == cache.residue_of(secret)
+
+
+def cache_time() -> float:
+    """Return the time as the file system has it."""
+    from time import time
+
+    return time()

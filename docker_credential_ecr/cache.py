@@ -135,12 +135,17 @@ def directory(environ: "Mapping[str, str]") -> str | None:
         from platformdirs import user_cache_dir
 
         return user_cache_dir(APPLICATION, appauthor=False)
-    base = environ.get("XDG_CACHE_HOME", "").strip()
-    if base:
-        base = os.path.expanduser(base)
-    if not base or not os.path.isabs(base):
-        mac = sys.platform == "darwin"
-        base = os.path.expanduser("~/Library/Caches" if mac else "~/.cache")
+    base = environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):
+        home = environ.get("HOME", "")
+        if not os.path.isabs(home):  # unset, or as good as unset
+            try:
+                import pwd
+
+                home = pwd.getpwuid(os.getuid()).pw_dir
+            except (ImportError, KeyError):
+                return None
+        base = home.rstrip("/") + ("/Library/Caches" if sys.platform == "darwin" else "/.cache")
     return f"{base}/{APPLICATION}" if os.path.isabs(base) else None
 
 

@@ -326,7 +326,7 @@ def test_anything_odd_about_the_text(folder, old, new):
 
 @pytest.fixture(scope="module")
 def bytes_on_disk(tmp_path_factory):
-    """A folder with one entry, and a function that says what the cache reads for given bytes."""
+    """Return a function that says what the cache reads where an entry holds the given bytes."""
     folder = str(tmp_path_factory.mktemp("bytes"))
     cache.write(folder, token())
 

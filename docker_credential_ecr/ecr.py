@@ -278,6 +278,10 @@ class _Request:
         if self._session is None:
             self.stages.append("loading the AWS library")
             self._session = _session(self.profile)
+            if not self._session.get_config_variable("region"):
+                # For STS, which has no region of its own; botocore does not read AWS_REGION.
+                region = self.environ.get("AWS_REGION") or self.registry.region
+                self._session.set_config_variable("region", region)
         return self._session
 
     def explained(self) -> "Any":
@@ -601,6 +605,11 @@ def _explain(error: Exception, request: _Request) -> HelperError:  # noqa: C901,
         if provider != "custom-process":
             hint = "run: aws sts get-caller-identity" + flag
         return Refused(f'{subject}: the credential source "{provider}"{named} failed', hint)
+    if isinstance(error, aws.ParamValidationError):
+        return Refused(
+            f"{subject}: a setting of the role{_role(request)} is not valid",
+            "check role_arn, role_session_name, external_id and the identity token's file",
+        )
     if isinstance(error, aws.ConfigParseError | aws.InvalidConfigError):
         path = one_line(str(getattr(error, "kwargs", {}).get("path", "")))
         where = f' "{path}"' if path else named

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TIMEOUT = 25.0
 TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
 LOCK_SHARE = 0.5  # of the time-out; a lock that cannot be had by then is done without
+PATIENCE = 0.8  # of the time-out, after which a throttled call is not tried again
 # Seconds between two looks for the token that another process is fetching: from, to. They grow, as
 # a herd of 200 that looks every 20 ms leaves no processor to the one that fetches.
 _POLL_FROM, _POLL_TO = 0.02, 0.3
@@ -259,7 +260,7 @@ def _renew(
     stages: list[str],
 ) -> Token | None:
     started = time.monotonic()
-    until = started + limit
+    until = started + PATIENCE * limit
     stages.append("reading the configuration file")
     # Conditions first: a file that changes while it is read must not vouch for what was in it.
     from . import ecr

@@ -23,6 +23,7 @@ import ssl
 import threading
 import time
 import urllib.parse
+from typing import Self
 
 ACCOUNT = "123456789012"
 ROLE = "node-role"  # what the instance metadata service names
@@ -89,7 +90,7 @@ class FakeAWS:
         self.port: int = self._server.server_address[1]
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
 
-    def __enter__(self) -> FakeAWS:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 

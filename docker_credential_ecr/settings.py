@@ -46,7 +46,7 @@ class Rule:
         "session_name",
     )
 
-    def __init__(  # noqa: D107, PLR0913 - one argument a key
+    def __init__(
         self,
         match: str,
         *,
@@ -103,7 +103,7 @@ class Settings:
 
     __slots__ = ("fallback", "path", "rules")
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         path: str | None = None,
         rules: "Sequence[Rule]" = (),
@@ -240,7 +240,7 @@ def _quoted(value: str) -> str:
     return repr(value) if " " in value or "'" in value or '"' in value else value
 
 
-class _Fault(Exception):  # noqa: N818 - a note between the functions of this module
+class _Fault(Exception):
     """What is wrong with a value, and what is allowed: the caller knows the file and the key."""
 
     def __init__(self, what: str, allowed: str) -> None:

@@ -1,0 +1,121 @@
+"""What people type: configure, doctor, status, token, refresh, completion.
+
+The law of output: what was asked for goes to stdout, everything said to a person beside it goes to
+stderr, each line of that with the program's name. argparse lives here and nowhere else.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol, TextIO
+
+    from .console import Console
+
+    class Command(Protocol):
+        """A module of this package that is a command."""
+
+        SUMMARY: str
+        DESCRIPTION: str
+        EXAMPLE: str
+
+        @staticmethod
+        def arguments(parser: argparse.ArgumentParser) -> None:
+            """Add what the command takes."""
+
+        @staticmethod
+        def run(arguments: argparse.Namespace, console: Console) -> int:
+            """Carry the command out and return the exit code."""
+
+
+PROGRAM = "docker-credential-ecr"
+NAMES = ("configure", "doctor", "status", "token", "refresh", "completion")
+ACTIONS = ("get", "store", "erase", "list", "version")  # what Docker says, on stdin
+USAGE = f"""\
+usage: {PROGRAM} <get|store|erase|list|version>     for Docker, see credHelpers
+       {PROGRAM} kubelet                            for the kubelet
+       {PROGRAM} <{"|".join(NAMES[:4])}|...> [--help]
+"""
+EXAMPLE = f"""\
+example:
+  {PROGRAM} configure 123456789012.dkr.ecr.us-east-1.amazonaws.com
+  docker pull 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1
+"""
+WIDTH = 80  # columns of --help, whatever the terminal: the man page and the tests compare it
+
+
+def run(
+    argv: "Sequence[str]", stdout: "TextIO", stderr: "TextIO", environ: "Mapping[str, str]"
+) -> int:
+    """Carry out the command in ``argv`` (without the program) and return the exit code.
+
+    Raises ``HelperError``; what was written until then has been flushed.
+    """
+    from .console import Console
+
+    if not argv or argv[0] not in (*NAMES, "-h", "--help", "--version"):
+        stdout.write(USAGE)  # as Docker's own helpers do
+        return 1
+    console = Console(stdout, stderr, environ)
+    parser = make_parser(stdout)
+    try:
+        try:
+            arguments = parser.parse_args(list(argv))
+        except SystemExit as done:  # --help and --version; errors are raised as ours
+            return int(done.code or 0)
+        return module(arguments.command).run(arguments, console)
+    finally:
+        stdout.flush()
+        stderr.flush()
+
+
+def module(name: str) -> "Command":
+    """Return the module of a command."""
+    from importlib import import_module
+
+    command: Command = import_module(f".{name}", __package__)  # type: ignore[assignment]
+    return command
+
+
+def make_parser(stdout: "TextIO") -> "argparse.ArgumentParser":
+    """Return the parser of the whole command line, which is also the source of the completion."""
+    import argparse
+    import functools
+
+    from .. import __version__
+    from ..errors import HelperError, one_line
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> "typing.NoReturn":  # type: ignore[name-defined]  # noqa: F821
+            raise HelperError(one_line(message), f"see: {self.prog} --help")
+
+        def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
+            stdout.write(message)
+
+    formatter = functools.partial(
+        argparse.RawDescriptionHelpFormatter, width=WIDTH, max_help_position=24
+    )
+    parser = Parser(
+        prog=PROGRAM,
+        description="A Docker credential helper for Amazon ECR.\n\n"
+        f"Docker itself uses the actions {', '.join(ACTIONS)};\nthe kubelet uses kubelet.",
+        epilog=EXAMPLE,
+        formatter_class=formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    subparsers = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=Parser
+    )
+    for name in NAMES:
+        command = module(name)
+        subparser = subparsers.add_parser(
+            name,
+            help=command.SUMMARY,
+            description=command.DESCRIPTION,
+            epilog=f"example:\n{command.EXAMPLE}",
+            formatter_class=formatter,
+            allow_abbrev=False,
+        )
+        command.arguments(subparser)
+    return parser

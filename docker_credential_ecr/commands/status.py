@@ -1,0 +1,117 @@
+"""status: the tokens on disk, never the secret in them."""
+
+import time
+
+from .. import cache, registry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from .console import Console
+
+SUMMARY = "show the tokens on disk"
+DESCRIPTION = """\
+Show the tokens on disk: for which registry, of whose identity, how old, when
+they are renewed and when they end. The mark * is on those that Docker gets
+now; the others belong to another identity, or have ended."""
+EXAMPLE = """\
+  docker-credential-ecr status
+  docker-credential-ecr status --json
+"""
+_HEADINGS = ("", "REGISTRY", "IDENTITY", "ACCOUNT", "REGION", "AGE", "RENEWED", "ENDS")
+# Where the identity is to be seen: the conditions of an entry that name one.
+_NAMING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN")
+
+
+def arguments(parser: "argparse.ArgumentParser") -> None:
+    """Add what this command takes."""
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON list; times are seconds since 1970"
+    )
+
+
+def run(arguments: "argparse.Namespace", console: "Console") -> int:
+    """Carry the command out."""
+    folder = cache.directory(console.environ)
+    now = time.time()
+    tokens = []
+    for host in cache.hosts(folder) if folder is not None else ():
+        served = cache.lookup(folder or "", host, console.environ, now)
+        tokens += [_described(token, served) for token in cache.entries(folder or "", host)]
+    tokens.sort(key=lambda token: (token["registry"], not token["served"], -token["issued"]))
+    if arguments.json:
+        import json
+
+        console.answer(json.dumps(tokens, indent=1))
+        return 0
+    if not tokens:
+        console.answer("no tokens on disk")
+        return 0
+    rows = [_HEADINGS, *(_row(token, now) for token in tokens)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        console.answer(line.rstrip())
+    return 0
+
+
+def span(seconds: float) -> str:
+    """Return a length of time for people: the two largest units of it."""
+    minutes = int(abs(seconds)) // 60
+    if minutes < 1:
+        return f"{int(abs(seconds))} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _described(token: cache.Token, served: cache.Token | None) -> "dict[str, Any]":
+    found = registry.parse(token.host)
+    scope = token.scope.split(" ")
+    return {
+        "registry": token.host,
+        "identity": token.identity or _identity(token),
+        "source": token.source,
+        "account": found.account if found is not None else "",
+        "region": found.region if found is not None else "".join(scope[1:2]),
+        "served": served is not None and served.name == token.name,
+        "issued": token.issued,
+        "refresh": token.refresh,
+        "renew": token.renew,
+        "expires": token.expires,
+    }
+
+
+def _identity(token: cache.Token) -> str:
+    """Return what chose the identity when no rule did."""
+    conditions = dict(
+        line.removeprefix("env ").split("=", 1)
+        for line in token.conditions
+        if line.startswith("env ")
+    )
+    for name in _NAMING:
+        if conditions.get(name):
+            if name == "AWS_ACCESS_KEY_ID":
+                return f"key=...{conditions[name][-4:]}"  # enough to tell two apart
+            kind = "role" if name == "AWS_ROLE_ARN" else "profile"
+            return f"{kind}={conditions[name]}"
+    return ""
+
+
+def _row(token: "dict[str, Any]", now: float) -> tuple[str, ...]:
+    identity = " ".join(part for part in (token["identity"], token["source"]) if part)
+    return (
+        "*" if token["served"] else "",
+        token["registry"],
+        identity or "-",
+        token["account"] or "-",
+        token["region"] or "-",
+        span(now - token["issued"]),
+        _moment(min(token["refresh"], token["renew"]), now, "due"),
+        _moment(token["expires"], now, "ended"),
+    )
+
+
+def _moment(when: int, now: float, past: str) -> str:
+    return f"in {span(when - now)}" if when > now else past

@@ -1,0 +1,81 @@
+"""token: an authorization token for the registry's HTTP API."""
+
+from ..errors import HelperError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from .console import Console
+
+SUMMARY = "print a token for the registry's HTTP API"
+DESCRIPTION = """\
+Print the authorization token of a registry: base64 of AWS:password, as ECR
+gives it. Without a registry, that of your account in your region. Hand it on
+by a pipe: what stands in a command line can be read by every user."""
+EXAMPLE = """\
+  HOST=123456789012.dkr.ecr.us-east-1.amazonaws.com
+  docker-credential-ecr token --header $HOST |
+    curl -H @- https://$HOST/v2/_catalog
+  docker-credential-ecr token --password $HOST |
+    helm registry login --username AWS --password-stdin $HOST
+"""
+
+
+def arguments(parser: "argparse.ArgumentParser") -> None:
+    """Add what this command takes."""
+    parser.add_argument(
+        "registry", metavar="REGISTRY", nargs="?", help="an ECR host, or a mapped name"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--header", action="store_true", help="print the whole header, for curl -H @-"
+    )
+    form.add_argument(
+        "--password",
+        action="store_true",
+        help="print the password of the user AWS, for --password-stdin",
+    )
+
+
+def run(arguments: "argparse.Namespace", console: "Console") -> int:
+    """Carry the command out. Raises ``HelperError``."""
+    import base64
+
+    from .. import tokens
+
+    host = arguments.registry
+    host = default_registry(console) if host is None else host_of(host, console)
+    token = tokens.authorize(host, console.environ)
+    if token is None:  # pragma: no cover - host_of and default_registry return ours only
+        raise HelperError(f'"{host}" is not an ECR registry')
+    if arguments.password:
+        console.answer(token.secret)
+    else:
+        basic = base64.b64encode(f"AWS:{token.secret}".encode()).decode()
+        console.answer(f"Authorization: Basic {basic}" if arguments.header else basic)
+    console.stdout.flush()
+    tokens.renew_behind(token, console.environ)
+    return 0
+
+
+def host_of(name: str, console: "Console") -> str:
+    """Return the host of a registry of ours. Raises ``HelperError`` for any other."""
+    from .docker import server_of
+
+    return server_of(name, console.environ).partition(":")[0]
+
+
+def default_registry(console: "Console") -> str:
+    """Return the private registry of the caller's account and region. Raises ``HelperError``."""
+    from .. import registry
+    from .survey import caller
+
+    account, _, region = caller(console.environ)
+    host = registry.private_host(account, region) if region else ""
+    if registry.parse(host) is None:
+        raise HelperError(
+            "no AWS region is configured, so there is no default registry",
+            "name the registry, or set AWS_REGION",
+        )
+    return host

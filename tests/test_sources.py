@@ -391,9 +391,9 @@ def test_a_token_of_the_machine_ends_with_its_boot(aws, env, helper, home, cache
     before = helper.get().secret
     [entry] = (cache / HOST).iterdir()
     text = entry.read_text()
-    assert re.search(r"^boot [0-9a-f-]{36}$", text, re.M)
+    assert re.search(r"^boot [0-9a-f-]{36}$", text, re.MULTILINE)
 
-    entry.write_text(re.sub(r"^boot .*$", "boot another", text, flags=re.M))
+    entry.write_text(re.sub(r"^boot .*$", "boot another", text, flags=re.MULTILINE))
     after = helper.get().secret
 
     assert after != before

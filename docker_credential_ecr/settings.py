@@ -130,17 +130,17 @@ def paths(environ: "Mapping[str, str]") -> tuple[str, ...]:
     if chosen:
         return (os.path.expanduser(chosen),)
     if sys.platform == "linux":
-        homes = [environ.get("XDG_CONFIG_HOME", "")]
-        sites = environ.get("XDG_CONFIG_DIRS", "").split(":")
-        folders = [
-            os.path.join(_first_absolute([*homes, "~/.config"]), APPLICATION),
-            os.path.join(_first_absolute([*sites, "/etc/xdg"]), APPLICATION),
-        ]
+        user = _first_absolute([environ.get("XDG_CONFIG_HOME", ""), f"{_home(environ)}/.config"])
+        site = _first_absolute([*environ.get("XDG_CONFIG_DIRS", "").split(":"), "/etc/xdg"])
+        folders = [os.path.join(folder, APPLICATION) for folder in (user, site)]
     else:
         from platformdirs import PlatformDirs
 
         places = PlatformDirs(APPLICATION, appauthor=False)
-        folders = [places.user_config_dir, places.site_config_dir]
+        try:
+            folders = [places.user_config_dir, places.site_config_dir]
+        except RuntimeError:  # no home
+            folders = [places.site_config_dir]
     # Without a home the user's directory is no path at all.
     return tuple(os.path.join(folder, FILE_NAME) for folder in folders if os.path.isabs(folder))
 
@@ -232,8 +232,20 @@ def _fits(pattern: str, label: str) -> bool:
 
 
 def _first_absolute(folders: "Sequence[str]") -> str:
-    found = [os.path.expanduser(folder.strip()) for folder in folders]
-    return next((folder for folder in found if os.path.isabs(folder)), "")
+    return next((folder for folder in folders if os.path.isabs(folder)), "")
+
+
+def _home(environ: "Mapping[str, str]") -> str:
+    """Return the home directory, or something relative if there is none."""
+    home = environ.get("HOME", "")
+    if not os.path.isabs(home):  # unset, or as good as unset
+        try:
+            import pwd
+
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except (ImportError, KeyError):
+            return "."
+    return home.rstrip("/")
 
 
 def _quoted(value: str) -> str:

@@ -63,14 +63,14 @@ class Journal:
 
         from platformdirs import user_state_dir
 
-        self._path = os.path.join(
-            user_state_dir("docker-credential-ecr", appauthor=False), FILE_NAME
-        )
+        self._path = ""
         self._data: dict[str, Any] = {}
         try:
+            folder = user_state_dir("docker-credential-ecr", appauthor=False)
+            self._path = os.path.join(folder, FILE_NAME)
             with open(self._path, encoding="utf-8") as file:
                 data = json.load(file)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # RuntimeError: no home
             return  # nothing is remembered: --remove then takes out what it finds
         if isinstance(data, dict):
             self._data = data
@@ -130,6 +130,8 @@ class Journal:
     def _keep(self) -> None:
         import json
 
+        if not self._path:
+            return
         try:
             write(self._path, json.dumps(self._data, indent=1) + "\n")
         except HelperError:

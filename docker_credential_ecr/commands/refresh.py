@@ -45,19 +45,25 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     hosts = [host_of(name, console) for name in arguments.registries] or known(console)
     if not hosts:
         console.progress("no registry is known yet: name one")
-    started = time.time()
+    issued: dict[tuple[str, str], float] = {}
     status = 0
     for host in dict.fromkeys(hosts):
+        found = tokens.target(host, console.environ)
+        if found is None:
+            continue
+        where, rule = found
+        # The registries of one region and identity share a call: the first one makes it.
+        shared = where.scope, rule.identity if rule is not None else ""
         console.progress(f"{host}: asking AWS")
         try:
-            # The registries of one region and identity share a call: the first makes it.
-            token = tokens.renew(host, console.environ, newer_than=started - 1)
+            token = tokens.renew(host, console.environ, newer_than=issued.get(shared, time.time()))
         except HelperError as error:
             console.error(error)
             status = 1
             continue
         if token is None:
-            continue  # known to the cache by a rule that is no more
+            continue
+        issued[shared] = token.issued - 1
         console.progress(f"{host}: renewed, for {span(token.expires - time.time())}")
         _warn_if_not_used(host, token, console)
     return status

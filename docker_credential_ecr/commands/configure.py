@@ -309,9 +309,7 @@ def _content(text: str | None) -> "dict[str, Any]":
     import json
 
     found: dict[str, Any] = json.loads(text) if text and text.strip() else {}
-    if not found.get(HELPERS):
-        found.pop(HELPERS, None)
-    return found
+    return {key: value for key, value in found.items() if value or key not in (HELPERS, STORE)}
 
 
 def _read_rules(path: str) -> Draft:

@@ -1,0 +1,543 @@
+"""configure: Docker's file gets one more entry, and nothing else of it changes, there and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from conftest import EXECUTABLE, HOST
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docker_credential_ecr.commands import jsontext
+
+PUBLIC = "public.ecr.aws"
+LOGIN = "c2VjcmV0LWNhbmFyeTpwYXNzd29yZA=="  # a login of another registry
+
+# What Docker Desktop and a few years of use leave behind.
+REAL_LIFE = f"""\
+{{
+\t"auths": {{
+\t\t"https://index.docker.io/v1/": {{
+\t\t\t"auth": "{LOGIN}"
+\t\t}},
+\t\t"quay.io": {{}}
+\t}},
+\t"HttpHeaders": {{
+\t\t"X-Meta-Token": "header-canary"
+\t}},
+\t"psFormat": "table {{{{.ID}}}}\\\\t{{{{.Names}}}}",
+\t"credHelpers": {{
+\t\t"gcr.io": "gcloud"
+\t}},
+\t"currentContext": "desktop-linux",
+\t"plugins": {{
+\t\t"-x-cli-hints": {{
+\t\t\t"enabled": "true"
+\t\t}}
+\t}},
+\t"features": {{
+\t\t"hooks": "true"
+\t}}
+}}"""
+
+FILES = {
+    "no file": None,
+    "nothing": "",
+    "blank": "\n",
+    "empty object": "{}",
+    "empty object, a line": "{}\n",
+    "empty object, two lines": "{\n}\n",
+    "blank object": "{ }",
+    "real life": REAL_LIFE,
+    "auths": f'{{\n\t"auths": {{\n\t\t"quay.io": {{\n\t\t\t"auth": "{LOGIN}"\n\t\t}}\n\t}}\n}}',
+    "credsStore": '{\n\t"credsStore": "desktop"\n}',
+    "plugins": '{\n  "plugins": {"debug": {"hooks": "exec"}}\n}\n',
+    "four spaces": '{\n    "credHelpers": {\n        "gcr.io": "gcloud"\n    }\n}\n',
+    "compact": f'{{"auths":{{"quay.io":{{"auth":"{LOGIN}"}}}},"credHelpers":{{"gcr.io":"gcloud"}}}}',
+    "one line": '{"detachKeys": "ctrl-e,e", "credHelpers": {}}\n',
+    "Windows": '{\r\n  "detachKeys": "ctrl-e,e"\r\n}\r\n',
+    "odd layout": '{ "a" : 1\n,  "credHelpers"\t:\n{"gcr.io" :"gcloud" } ,\n\n"b":[ 1,2 ]}  \n',
+    "null": '{"credHelpers": null, "auths": null, "credsStore": ""}',
+    "AWS's helper": f'{{\n\t"credHelpers": {{\n\t\t"{HOST}": "ecr-login"\n\t}}\n}}',
+    "a key twice": '{"credHelpers": {"a.io": "a"}, "credHelpers": {"b.io": "b"}}',
+    "escapes": '{"detach\\u004beys": "\\"}{", "credHelpers": {"\\u0061.io": "a"}}',
+    "not ASCII": '{"psFormat": "caf\u00e9 \u2615"}',
+}
+
+
+@pytest.fixture
+def config(env, home) -> Path:
+    env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
+    folder = home / ".docker"
+    folder.mkdir(mode=0o700)
+    return folder / "config.json"
+
+
+def rest(text: str | None) -> object:
+    """Return what a configuration says, our entries and empty tables left out."""
+    data = json.loads(text) if text and text.strip() else {}
+    helpers = {k: v for k, v in (data.get("credHelpers") or {}).items() if k not in (HOST, PUBLIC)}
+    return {**data, "credHelpers": helpers}
+
+
+def put(config: Path, text: str | None) -> None:
+    if text is not None:
+        config.write_bytes(text.encode())
+
+
+def read(config: Path) -> str | None:
+    return config.read_bytes().decode() if config.exists() else None
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
+def test_there_and_back(helper, config, text) -> None:
+    """Two entries in two runs, everything else as it was, and the very bytes after --remove."""
+    put(config, text)
+    for name in (HOST, PUBLIC):
+        done = helper("configure", name)
+        assert (done.status, done.stderr) == (0, "")
+        assert done.stdout.startswith(f'{name}: configured in "{config}"')
+    new = read(config)
+    assert {HOST: "ecr", PUBLIC: "ecr"}.items() <= json.loads(new)["credHelpers"].items()
+    assert rest(new) == rest(text)
+    done = helper("configure", "--remove")
+    assert (done.status, done.stderr) == (0, "")
+    assert read(config) == text
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
+def test_a_dry_run(helper, config, text) -> None:
+    """--dry-run writes nothing, prints the difference, and nothing in it that may be a secret."""
+    put(config, text)
+    done = helper("configure", "--dry-run", HOST)
+    assert (done.status, done.stderr) == (0, "")
+    assert read(config) == text
+    lines = done.stdout.splitlines()
+    assert lines[0] == ("--- /dev/null" if text is None else f"--- {config}")
+    assert lines[1] == f"+++ {config}"
+    assert any(line.startswith("+") and f'"{HOST}"' in line for line in lines)
+    assert LOGIN not in done.stdout
+    assert "canary" not in done.stdout
+    assert not (config.parent.parent / ".local").exists()
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
+def test_all_there_and_back(helper, config, home, text) -> None:
+    """--all makes us the store, the store that was there the fallback, and --remove undoes both."""
+    put(config, text)
+    before = (json.loads(text) if text and text.strip() else {}).get("credsStore")
+    done = helper("configure", "--all")
+    assert done.status == 0, done.stderr
+    assert json.loads(read(config))["credsStore"] == "ecr"
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    assert read(rules) == ('[fallback]\nhelper = "desktop"\n' if before else None)
+    assert (
+        helper("configure", "--all").stdout == f'all registries: configured already in "{config}"\n'
+    )
+    assert helper("configure", "--remove").status == 0
+    assert read(config) == text
+    assert not rules.exists()
+
+
+def test_the_layout_of_the_file(helper, config) -> None:
+    """A new entry looks like its neighbours; a file without any gets Docker's own layout."""
+    expected = {
+        "empty object": f'{{\n\t"credHelpers": {{\n\t\t"{HOST}": "ecr"\n\t}}\n}}',
+        "plugins": FILES["plugins"].replace(
+            '"exec"}}', f'"exec"}}}},\n  "credHelpers": {{\n    "{HOST}": "ecr"\n  }}'
+        ),
+        "four spaces": FILES["four spaces"].replace(
+            '"gcloud"', f'"gcloud",\n        "{HOST}": "ecr"'
+        ),
+        "compact": FILES["compact"].replace('"gcloud"', f'"gcloud","{HOST}":"ecr"'),
+        "one line": FILES["one line"].replace("{}", f'{{"{HOST}": "ecr"}}'),
+        "Windows": FILES["Windows"].replace(
+            'e,e"', f'e,e",\r\n  "credHelpers": {{\r\n    "{HOST}": "ecr"\r\n  }}'
+        ),
+        "AWS's helper": FILES["AWS's helper"].replace("ecr-login", "ecr"),
+    }
+    for name, text in expected.items():
+        put(config, FILES[name])
+        assert helper("configure", HOST).status == 0
+        assert read(config) == text
+
+
+def test_already_done_says_so(helper, config) -> None:
+    """A second run writes nothing and says that all is done."""
+    assert helper("configure", HOST).status == 0
+    state = config.stat()
+    done = helper("configure", HOST)
+    assert (done.status, done.stdout) == (0, f'{HOST}: configured already in "{config}"\n')
+    assert config.stat() == state
+    assert helper("configure", "--dry-run", HOST).stdout == done.stdout
+
+
+def test_nothing_to_remove_says_so(helper, config) -> None:
+    """--remove where nothing is configured is no failure, and makes no file."""
+    done = helper("configure", "--remove")
+    assert (done.status, done.stdout) == (0, f'nothing is configured in "{config}"\n')
+    done = helper("configure", "--remove", HOST)
+    assert (done.status, done.stdout) == (0, f'{HOST}: not configured in "{config}"\n')
+    assert not config.exists()
+
+
+def test_remove_one_of_two(helper, config) -> None:
+    """--remove REGISTRY leaves the others; removing them too brings the first bytes back."""
+    put(config, REAL_LIFE)
+    helper("configure", HOST, PUBLIC)
+    assert helper("configure", "--remove", HOST).status == 0
+    assert json.loads(read(config))["credHelpers"] == {"gcr.io": "gcloud", PUBLIC: "ecr"}
+    assert helper("configure", "--remove", f"https://{PUBLIC}/v2/").status == 0
+    assert read(config) == REAL_LIFE
+
+
+def test_remove_after_docker_wrote(helper, config) -> None:
+    """Docker writes the file anew at every login: --remove then takes out our entries only."""
+    put(config, FILES["AWS's helper"])
+    helper("configure", HOST, PUBLIC)
+    data = json.loads(read(config))
+    data["auths"] = {"quay.io": {"auth": LOGIN}}
+    put(config, json.dumps(data, indent="\t"))
+    assert helper("configure", "--remove").status == 0
+    assert json.loads(read(config)) == {
+        "credHelpers": {HOST: "ecr-login"},  # who was asked before we were
+        "auths": {"quay.io": {"auth": LOGIN}},
+    }
+
+
+def test_remove_without_a_memory(helper, config, home) -> None:
+    """Where the journal is gone, our entries are removed, and all else stays as it is."""
+    put(config, FILES["four spaces"])
+    helper("configure", HOST)
+    (home / ".local" / "state" / "docker-credential-ecr" / "configure.json").write_text("[broken")
+    assert helper("configure", "--remove").status == 0
+    assert read(config) == FILES["four spaces"]
+
+
+def test_remove_all_without_a_memory(helper, config, home) -> None:
+    """Where the journal is gone, Docker asks the fallback again, which stays where it is."""
+    put(config, FILES["credsStore"])
+    helper("configure", "--all")
+    (home / ".local" / "state" / "docker-credential-ecr" / "configure.json").unlink()
+    assert helper("configure", "--remove").status == 0
+    assert read(config) == FILES["credsStore"]
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    assert read(rules) == '[fallback]\nhelper = "desktop"\n'
+
+
+def test_an_unwritable_journal(helper, config, home) -> None:
+    """A state directory that cannot be made does not keep the entry from being written."""
+    (home / ".local").write_text("in the way")
+    assert helper("configure", HOST).status == 0
+    assert json.loads(read(config)) == {"credHelpers": {HOST: "ecr"}}
+    assert helper("configure", "--remove").status == 0
+    assert json.loads(read(config)) == {}
+
+
+def test_the_journal_holds_no_login(helper, config, home) -> None:
+    """What is remembered holds none of the file's secrets, and is for the user only."""
+    put(config, REAL_LIFE)
+    helper("configure", HOST)
+    helper("configure", "--all")
+    journal = home / ".local" / "state" / "docker-credential-ecr" / "configure.json"
+    assert LOGIN not in journal.read_text()
+    assert "canary" not in journal.read_text()
+    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_a_link(helper, config, home) -> None:
+    """The file that a link points to is changed, and the link is still one."""
+    target = home / "dotfiles" / "docker.json"
+    target.parent.mkdir()
+    target.write_text(REAL_LIFE)
+    config.symlink_to("../dotfiles/docker.json")
+    assert helper("configure", HOST).status == 0
+    assert config.is_symlink()
+    assert json.loads(target.read_text())["credHelpers"][HOST] == "ecr"
+    assert helper("configure", "--remove").status == 0
+    assert config.is_symlink()
+    assert target.read_text() == REAL_LIFE
+    assert sorted(path.name for path in target.parent.iterdir()) == ["docker.json"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_the_mode_stays(helper, config, mode: int) -> None:
+    """The file keeps its mode, both ways."""
+    put(config, REAL_LIFE)
+    config.chmod(mode)
+    for arguments in (("configure", HOST), ("configure", "--remove")):
+        assert helper(*arguments).status == 0
+        assert stat.S_IMODE(config.stat().st_mode) == mode
+
+
+def test_a_new_file_is_for_the_user_only(helper, config) -> None:
+    """Docker's file and its directory, where we make them, are for nobody else."""
+    config.parent.rmdir()
+    assert helper("configure", HOST).status == 0
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert stat.S_IMODE(config.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{\n\t"auths": {\n\t\t"a": "secret-canary",\n\t}\n}', "at line 4, column 2"),
+        ('{"a": secret-canary}', "at line 1, column 7"),
+        ('{\n"a": "secret-canary', "at line 2, column 6"),
+        ('{} {"secret-canary": 1}', "at line 1, column 4"),
+    ],
+)
+@pytest.mark.parametrize("how", [(HOST,), ("--all",), ("--remove",), ("--dry-run", HOST)])
+def test_invalid_json(helper, config, text: str, place: str, how) -> None:
+    """A file that is not JSON is left as it is, with line and column, and not quoted."""
+    put(config, text)
+    done = helper("configure", *how)
+    assert (done.status, done.stdout) == (1, "")
+    error, hint = done.stderr.splitlines()
+    assert error.startswith(
+        f'docker-credential-ecr: error: "{config}" is not valid JSON {place[:9]}'
+    )
+    assert "canary" not in done.stderr
+    assert hint.startswith("docker-credential-ecr: hint: ")
+    assert read(config) == text
+
+
+def test_the_column_is_right(helper, config) -> None:
+    """Line and column are where the file is broken, counted from one."""
+    put(config, '{\n  "a": 1,\n  "b": x\n}')
+    assert "at line 3, column 8\n" in helper("configure", HOST).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[]", "is not a JSON object"),
+        ('{"credHelpers": []}', '"credHelpers" is not an object'),
+        ('{"auths": ""}', '"auths" is not an object'),
+        ('{"credsStore": {}}', '"credsStore" is not a string'),
+        ('{"credHelpers": {"a": 1}}', '"credHelpers" holds something that is not a string'),
+        (b'{"a": "\xff"}', "is not UTF-8"),
+    ],
+)
+def test_json_that_is_no_configuration(helper, config, text, what: str) -> None:
+    """JSON that Docker could not use either is an error, and left as it is."""
+    data = text if isinstance(text, bytes) else text.encode()
+    config.write_bytes(data)
+    done = helper("configure", HOST)
+    assert (done.status, done.stdout) == (1, "")
+    assert what in done.stderr
+    assert config.read_bytes() == data
+
+
+def test_a_read_only_directory(helper, config, home) -> None:
+    """Where Docker's directory cannot be written, the error says so, and nothing has changed."""
+    put(config, FILES["credsStore"])
+    config.parent.chmod(0o500)
+    # Root may write anywhere: take that away from it.
+    drop = "-dac_override"
+    user = ("setpriv", "--bounding-set", drop, "--inh-caps", drop) if os.geteuid() == 0 else ()
+    for arguments in (("configure", HOST), ("configure", "--all")):
+        done = helper(*arguments, wrap=user)
+        assert (done.status, done.stdout) == (1, "")
+        assert f'error: cannot write "{config}": Permission denied' in done.stderr
+        assert f'hint: make the directory "{config.parent}" writable' in done.stderr
+        assert read(config) == FILES["credsStore"]
+    # What moved for --all has moved back.
+    assert not (home / ".config" / "docker-credential-ecr" / "config.toml").exists()
+
+
+def test_docker_config_names_the_directory(helper, env, home, config) -> None:
+    """DOCKER_CONFIG is Docker's own, and honoured."""
+    env["DOCKER_CONFIG"] = str(home / "elsewhere")
+    assert helper("configure", HOST).status == 0
+    assert json.loads(read(home / "elsewhere" / "config.json")) == {"credHelpers": {HOST: "ecr"}}
+    assert not config.exists()
+    del env["DOCKER_CONFIG"]
+    assert helper("configure", PUBLIC).status == 0
+    assert json.loads(read(config)) == {"credHelpers": {PUBLIC: "ecr"}}
+
+
+def test_the_fallback_joins_what_is_there(helper, config, home) -> None:
+    """A store that becomes the fallback is added to our file, which keeps rules and comments."""
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    rules.parent.mkdir(parents=True)
+    for text in (
+        f'# mine\n[[registry]]  # prod\nmatch = "{HOST}"\nprofile = "prod"',
+        "[fallback] # nobody yet\n\n# the end\n",
+        f'[fallback]\n[[registry]]\nmatch = "{HOST}"\n',
+        f'[[registry]]\r\nmatch = "{HOST}"\r\n',
+    ):
+        put(config, FILES["credsStore"])
+        rules.write_bytes(text.encode())
+        assert helper("configure", "--all").status == 0
+        added = rules.read_bytes().decode()
+        assert 'helper = "desktop"' in added
+        assert [
+            line for line in text.splitlines() if line in added.splitlines()
+        ] == text.splitlines()
+        assert helper("configure", "--remove").status == 0
+        assert rules.read_bytes().decode() == text
+        assert read(config) == FILES["credsStore"]
+
+
+def test_a_changed_fallback_stays(helper, config, home) -> None:
+    """Our file, changed since, keeps its fallback: only its author knows what needs it."""
+    put(config, FILES["credsStore"])
+    helper("configure", "--all")
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    rules.write_text(rules.read_text() + "# more\n")
+    done = helper("configure", "--remove")
+    assert done.status == 0
+    assert "still names the fallback helper" in done.stderr
+    assert read(config) == FILES["credsStore"]
+    assert rules.read_text() == '[fallback]\nhelper = "desktop"\n# more\n'
+
+
+def test_two_fallbacks_are_refused(helper, config, home) -> None:
+    """A fallback of the user's own is not replaced, and nothing is written."""
+    put(config, FILES["credsStore"])
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    rules.parent.mkdir(parents=True)
+    rules.write_text('[fallback]\nhelper = "pass"\n')
+    done = helper("configure", "--all")
+    assert (done.status, done.stdout) == (1, "")
+    assert 'names the fallback helper "pass"' in done.stderr
+    assert read(config) == FILES["credsStore"]
+    rules.write_text('[fallback]\nhelper = "desktop"\n')
+    assert helper("configure", "--all").status == 0
+    assert rules.read_text() == '[fallback]\nhelper = "desktop"\n'
+
+
+def test_a_fallback_that_cannot_be_added(helper, config, home) -> None:
+    """A table written in a way that cannot be edited is left, with what to write by hand."""
+    put(config, FILES["credsStore"])
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    rules.parent.mkdir(parents=True)
+    rules.write_text("fallback = {}\n")
+    done = helper("configure", "--all")
+    assert (done.status, done.stdout) == (1, "")
+    assert "fallback" in done.stderr
+    assert (read(config), rules.read_text()) == (FILES["credsStore"], "fallback = {}\n")
+
+
+def test_a_login_that_shadows(helper, config) -> None:
+    """A login beside the helper is named, with the command that removes it."""
+    put(config, f'{{"auths": {{"https://{HOST}": {{"auth": "{LOGIN}"}}, "{PUBLIC}": {{}}}}}}')
+    done = helper("configure", HOST, PUBLIC)
+    assert done.status == 0
+    warning, hint = done.stderr.splitlines()
+    assert warning.startswith(f'docker-credential-ecr: warning: "{HOST}" has a login of its own')
+    assert hint == f"docker-credential-ecr: hint: remove it: docker logout {HOST}"
+    assert LOGIN not in done.stderr
+
+
+def test_logins_that_docker_no_longer_uses(helper, config) -> None:
+    """With --all, Docker no longer looks at the logins in its file: that is said."""
+    put(config, FILES["auths"])
+    done = helper("configure", "--all")
+    assert 'warning: Docker no longer uses the login of "quay.io"' in done.stderr
+    assert "[fallback]" in done.stderr
+
+
+def test_another_helper_for_an_ecr_host(helper, config) -> None:
+    """With --all, an entry for an ECR host still goes to the helper that it names: that is said."""
+    put(config, FILES["AWS's helper"])
+    done = helper("configure", "--all")
+    assert f'warning: "ecr-login" is still asked for "{HOST}"' in done.stderr
+    assert f"hint: run: docker-credential-ecr configure {HOST}" in done.stderr
+
+
+def test_in_place_of_another_helper(helper, config) -> None:
+    """The helper that we take the place of is named."""
+    put(config, FILES["AWS's helper"])
+    assert helper("configure", HOST).stdout == (
+        f'{HOST}: configured in "{config}", in place of "ecr-login"\n'
+    )
+
+
+def test_not_on_path(helper, config, env) -> None:
+    """An executable that Docker will not find is named, with the line for the shell."""
+    env["PATH"] = "/usr/bin:/bin"
+    done = helper("configure", HOST)
+    assert done.status == 0
+    assert 'warning: "docker-credential-ecr" is not on PATH' in done.stderr
+    assert f'export PATH="{EXECUTABLE.parent}:$PATH"' in done.stderr
+
+
+def test_a_mapped_name(helper, config, home) -> None:
+    """A name that a rule maps is a registry, with its port; any other is refused with the file."""
+    done = helper("configure", "images.example.com:5000")
+    assert (done.status, done.stdout) == (1, "")
+    assert 'error: "images.example.com" is not an ECR registry' in done.stderr
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    assert str(rules) in done.stderr
+    rules.parent.mkdir(parents=True)
+    rules.write_text(f'[[registry]]\nmatch = "images.example.com"\nregistry = "{HOST}"\n')
+    assert helper("configure", "images.example.com:5000").status == 0
+    assert json.loads(read(config)) == {"credHelpers": {"images.example.com:5000": "ecr"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "no registry is named"),
+        (("--all", HOST), "--all is for every registry"),
+        (("http://user:canary@" + HOST,), "is not the name of a registry"),
+        (("docker.io",), '"docker.io" is not an ECR registry'),
+        (("--al",), "unrecognized arguments: --al"),
+    ],
+)
+def test_misuse(helper, config, arguments, reason: str) -> None:
+    """What cannot be meant is refused with a hint, and nothing is written."""
+    done = helper("configure", *arguments)
+    assert (done.status, done.stdout) == (1, "")
+    assert done.stderr.startswith("docker-credential-ecr: error: ")
+    assert reason in done.stderr
+    assert "docker-credential-ecr: hint: " in done.stderr
+    assert "canary" not in done.stderr
+    assert not config.exists()
+
+
+BLANK = st.text(" \t\n", max_size=3)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "auths", "\u00e9", "psFormat"]), VALUES, max_size=3),
+    st.dictionaries(st.sampled_from(["x.io", "y.io", '"']), st.text(max_size=3), max_size=3),
+    st.sampled_from([None, 1, 4, "\t"]),
+    BLANK,
+    BLANK,
+)
+def test_edits_of_any_document(data, helpers, indent, before, after) -> None:
+    """put, then its inverse, gives the very text back; drop takes out what put brought."""
+    document = {**data, "credHelpers": helpers} if helpers else data
+    text = before + json.dumps(document, indent=indent, ensure_ascii=False) + after
+    for path in (("credHelpers", "new.io"), ("credHelpers", "x.io"), ("credsStore",)):
+        edit = jsontext.put(text, path, "ecr")
+        changed = jsontext.apply(text, edit)
+        expected = json.loads(text)
+        if len(path) == 1:
+            expected[path[0]] = "ecr"
+        else:
+            expected.setdefault(path[0], {})[path[1]] = "ecr"
+        assert json.loads(changed) == expected
+        assert jsontext.apply(changed, jsontext.inverse(text, edit)) == text
+        dropped = jsontext.apply(changed, jsontext.drop(changed, path))
+        if len(path) == 1:
+            del expected[path[0]]
+        else:
+            del expected[path[0]][path[1]]
+        assert json.loads(dropped) == expected
+        masked = json.loads(jsontext.masked(changed, ("credHelpers",)))
+        assert masked.get("credHelpers") == json.loads(changed).get("credHelpers")

@@ -1,0 +1,482 @@
+"""The four ages of a token, with the clock moved: served, renewed behind, renewed before, gone.
+
+libfaketime moves the clock of the executable, not of the loopback AWS: ``aws.token_life`` is made
+longer by as much, so that what it issues is valid at the moved time.
+"""
+
+import contextlib
+import glob
+import json
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from conftest import need
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docker_credential_ecr import tokens
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+CALL = "GetAuthorizationToken"
+MINUTE, HOUR = 60, 3600  # seconds
+LIFE = 12 * HOUR
+PATIENCE = 60  # seconds for something to come about, far above what it takes
+
+FRESH = 5 * HOUR  # before `refresh`, wherever it was drawn
+DUE = 8 * HOUR  # between `refresh` and `renew`
+LATE = LIFE - 5 * MINUTE  # between `renew` and `expires`
+GONE = LIFE + MINUTE  # past `expires`
+
+
+@pytest.fixture(scope="module")
+def faketime():
+    """Return the variables that make a program believe in another time, but for FAKETIME itself.
+
+    libfaketime keeps a shared memory, and would leave one behind for every process that ends as
+    ours do, with os._exit: they all use one.
+    """
+    need("faketime")
+    keeper = subprocess.Popen(
+        ["faketime", "-f", "+0d", "sh", "-c", 'echo "$FAKETIME_SHARED"; exec cat'],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    shared = keeper.stdout.readline().strip()
+    [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    yield {"LD_PRELOAD": library, "FAKETIME_SHARED": shared, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    keeper.communicate()
+
+
+@pytest.fixture
+def at(aws, env, faketime):
+    """Return a function that moves the clock of everything that is started from then on."""
+
+    def move(seconds):
+        env.update(faketime, FAKETIME=f"{seconds:+d}s")
+        aws.token_life = LIFE + seconds
+
+    env["AWS_MAX_ATTEMPTS"] = "1"  # botocore's own tries take seconds, and are botocore's matter
+    return move
+
+
+def until(condition):
+    """Wait until ``condition`` holds; fail if it does not come about."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
+
+
+def age(cache, seconds):
+    """Make the tokens on disk older, with the clock left alone."""
+    for entry in (cache / HOST).iterdir():
+        if not entry.name.startswith("."):
+            text = re.sub(
+                r"^(issued|refresh|renew|expires) (\d+)$",
+                lambda found: f"{found[1]} {int(found[2]) - seconds}",
+                entry.read_text(),
+                flags=re.MULTILINE,
+            )
+            entry.write_text(text)
+
+
+def renewals():
+    """Return the ids of the processes that renew a token behind an answer."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            words = file.read().split(b"\0")
+            if b"renew" in words and HOST.encode() in words:
+                found.append(path.split("/")[2])
+    return found
+
+
+def test_fresh_tokens_cost_nothing(at, aws, helper):
+    """After 5 hours: the same token, no call."""
+    secret = helper.get().secret
+
+    at(FRESH)
+
+    assert helper.get().secret == secret
+    assert aws.requests == 1
+
+
+def test_due_tokens_are_answered_and_renewed_behind(at, aws, helper):
+    """Past `refresh` the answer is the old token, and a renewal brings the new one."""
+    old = helper.get().secret
+
+    at(DUE)
+    answer = helper.get()
+
+    assert (answer.secret, answer.stderr) == (old, "")
+    until(lambda: aws.count(CALL) == 2)
+    until(lambda: helper.get().secret != old)
+    assert helper.get().secret in aws.issued
+    assert aws.count(CALL) == 2
+
+
+@pytest.mark.parametrize("word", ["false", "0", "No", "OFF"])
+def test_renewal_before_the_answer_if_the_user_wants_that(at, aws, env, helper, word):
+    """With AWS_ECR_BACKGROUND_REFRESH=false a due token is renewed first, and nothing is left."""
+    env["AWS_ECR_BACKGROUND_REFRESH"] = word
+    old = helper.get().secret
+
+    at(DUE)
+
+    assert helper.get().secret != old
+    assert aws.count(CALL) == 2
+    assert renewals() == []
+
+
+@pytest.mark.parametrize("word", ["true", "1", ""])
+def test_renewal_behind_if_the_user_wants_that(at, aws, env, helper, word):
+    """Any other value of it leaves the renewal behind the answer."""
+    env["AWS_ECR_BACKGROUND_REFRESH"] = word
+    old = helper.get().secret
+
+    at(DUE)
+
+    assert helper.get().secret == old
+    until(lambda: aws.count(CALL) == 2)
+
+
+def test_late_tokens_are_renewed_before_the_answer(at, aws, helper):
+    """From `renew` on the new token is the answer."""
+    old = helper.get().secret
+
+    at(LATE)
+
+    assert helper.get().secret != old
+    assert aws.count(CALL) == 2
+
+
+OUTAGES = [
+    {"status": 500, "code": "InternalFailure"},
+    {"status": 503, "code": "ServiceUnavailable"},
+    {"drop": True},
+    {"hang": True},
+    {"status": 502, "body": b"<html>bad gateway</html>"},
+]
+REFUSALS = [
+    {"code": "AccessDeniedException"},
+    {"code": "UnrecognizedClientException"},
+    {"code": "InvalidSignatureException"},
+    {"code": "ExpiredTokenException"},
+    {"code": "SomethingNew"},
+    {"body": b'{"authorizationData":[]}'},
+]
+
+
+@pytest.mark.parametrize("outage", OUTAGES, ids=str)
+def test_late_tokens_serve_during_an_outage(at, aws, env, helper, outage):
+    """Between `renew` and `expires`, with nobody to ask: the old token, without a word."""
+    env["AWS_ECR_TIMEOUT"] = "2"
+    old = helper.get().secret
+
+    at(LATE)
+    aws.fault(CALL, **outage)
+    answer = helper.get()
+
+    assert (answer.secret, answer.stderr) == (old, "")
+    assert aws.count(CALL) >= 2
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "TooManyRequestsException"])
+def test_throttling_is_an_outage(aws, env, helper, cache, code):
+    """AWS that is too busy is no refusal: a late token serves, an expired one does not.
+
+    The token is made older, as libfaketime breaks the pauses between the tries.
+    """
+    env.update(AWS_ECR_TIMEOUT="1", AWS_MAX_ATTEMPTS="1")
+    old = helper.get().secret
+    aws.fault(CALL, code=code)
+
+    age(cache, LATE)
+    assert helper.get().secret == old
+    assert aws.count(CALL) >= 2
+    age(cache, GONE - LATE)
+    answer = helper.get()
+
+    assert answer.status == 1
+    assert "throttles" in answer.stdout
+
+
+def test_late_tokens_serve_when_the_network_is_gone(at, aws, env, helper):
+    """The same when nobody listens any more."""
+    old = helper.get().secret
+
+    at(LATE)
+    aws.__exit__()
+
+    assert helper.get().secret == old
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+def test_late_tokens_do_not_serve_after_a_refusal(at, aws, helper, refusal):
+    """Between `renew` and `expires`, when AWS says no: the error, not the old token."""
+    old = helper.get().secret
+
+    at(LATE)
+    aws.fault(CALL, **refusal)
+    answer = helper.get()
+
+    assert answer.status == 1
+    assert old not in answer.stdout
+    assert HOST in answer.stdout
+    assert f"docker-credential-ecr: error: {answer.stdout}" in answer.stderr
+
+
+@pytest.mark.parametrize("fault", [*OUTAGES, *REFUSALS], ids=str)
+def test_expired_tokens_never_serve(at, aws, env, helper, fault):
+    """Past `expires`, whatever happens: never the old token."""
+    env["AWS_ECR_TIMEOUT"] = "2"
+    old = helper.get().secret
+
+    at(GONE)
+    aws.fault(CALL, **fault)
+    answer = helper.get()
+
+    assert answer.status == 1
+    assert old not in answer.stdout
+    assert json.loads(helper("list").stdout) == {}
+
+
+def test_expired_tokens_are_fetched_anew(at, aws, helper):
+    """Past `expires` with AWS at hand: a new token, kept in turn."""
+    old = helper.get().secret
+
+    at(GONE)
+    new = helper.get().secret
+
+    assert new != old
+    assert helper.get().secret == new
+    assert aws.count(CALL) == 2
+
+
+def test_tokens_from_the_future_are_not_served(at, aws, helper):
+    """A clock that went back an hour finds nothing that it may serve."""
+    future = helper.get().secret
+
+    at(-HOUR)
+
+    assert json.loads(helper("list").stdout) == {}
+    assert helper.get().secret != future
+    assert aws.count(CALL) == 2
+
+
+def test_tokens_end_early_when_their_credentials_do(at, aws, env, helper):
+    """With a role's credentials of one hour the token is renewed when these end, not later."""
+    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_EC2_METADATA_DISABLED"]
+    env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
+    old = helper.get().secret
+
+    at(40 * MINUTE)
+    assert helper.get().secret == old
+    assert aws.count(CALL) == 1
+
+    at(61 * MINUTE)
+    aws.credential_life = 2 * HOUR
+    assert helper.get().secret != old
+    assert aws.count(CALL) == 2
+
+
+def test_the_metadata_service_down_is_an_outage(at, aws, env, helper):
+    """No credentials to be had is not a refusal: the old token serves until it expires."""
+    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_EC2_METADATA_DISABLED"]
+    env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
+    old = helper.get().secret
+
+    at(LATE)
+    aws.fault("MetadataToken", status=500)
+    aws.fault("MetadataRole", status=500)
+
+    assert helper.get().secret == old
+    at(GONE)
+    assert helper.get().status == 1
+
+
+def test_a_kept_login_ends_when_it_says(at, aws, helper):
+    """A login serves, unrenewed, until the expiry in its password, and then no more."""
+    login = aws.new_password("AKIALOGIN", "us-east-1")
+    request = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": login})
+    assert helper("store", stdin=request).status == 0
+
+    for moment in (FRESH, DUE, LATE):
+        at(moment)
+        assert helper.get().secret == login
+    assert aws.requests == 0
+    at(GONE)
+    assert helper.get().secret != login
+    assert aws.requests == 1
+
+
+def test_one_renewal_behind_20_answers(aws, helper, cache):
+    """20 gets of a due token are all answered with it while a renewal hangs: one, for all."""
+    old = helper.get().secret
+    age(cache, DUE)
+    aws.fault(CALL, hang=True)
+
+    processes = [helper.start("get") for _ in range(20)]
+    for process in processes:
+        # The end of both pipes: the renewal, which is still under way, holds neither.
+        stdout, stderr = process.communicate(HOST.encode(), timeout=PATIENCE)
+        assert json.loads(stdout)["Secret"] == old
+        assert stderr == b""
+    until(lambda: aws.count(CALL) == 2)
+    assert len(renewals()) == 1
+    aws.clear()
+
+    until(lambda: not renewals())
+    assert helper.get().secret != old
+    assert aws.count(CALL) == 2
+
+
+def test_a_renewal_holds_nothing_of_the_callers(aws, helper, cache, tmp_path):
+    """The process behind the answer has no descriptor, session or working tie of the caller's."""
+    helper.get()
+    age(cache, DUE)
+    aws.fault(CALL, hang=True)
+    inherited = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(inherited, True)  # noqa: FBT003 - the name is the function's
+
+    process = subprocess.Popen(
+        [str(helper.path), "get"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=helper.environment(),
+        close_fds=False,
+    )
+    process.communicate(HOST.encode(), timeout=PATIENCE)
+    os.close(inherited)
+    until(lambda: aws.count(CALL) == 2)
+    [renewal] = renewals()
+    held = {
+        os.readlink(f"/proc/{renewal}/fd/{number}") for number in os.listdir(f"/proc/{renewal}/fd")
+    }
+    with open(f"/proc/{renewal}/stat", encoding="ascii") as file:
+        session = file.read().rpartition(")")[2].split()[3]
+    for number in "012":
+        assert os.readlink(f"/proc/{renewal}/fd/{number}") == "/dev/null"
+    aws.clear()
+
+    assert str(tmp_path) not in held
+    assert not any(name.startswith("pipe:") for name in held)
+    assert session == renewal
+    until(lambda: not renewals())
+
+
+def test_a_renewal_does_not_outlive_its_deadline(aws, env, helper, cache):
+    """With AWS hanging for ever the renewal ends by itself, and the token still serves."""
+    env["AWS_ECR_TIMEOUT"] = "1"
+    old = helper.get().secret
+    age(cache, DUE)
+    aws.fault(CALL, hang=True)
+
+    helper.get()
+    until(lambda: aws.count(CALL) == 2)
+    until(lambda: not renewals())
+
+    assert helper.get().secret == old
+
+
+def test_a_renewal_that_failed_is_not_tried_at_every_get(aws, helper, cache):
+    """Refused behind the answer: the next gets do not ask again, until the claim is old."""
+    old = helper.get().secret
+    age(cache, DUE)
+    aws.fault(CALL, code="AccessDeniedException")
+    helper.get()
+    until(lambda: aws.count(CALL) == 2)
+    until(lambda: not renewals())
+
+    for _ in range(5):
+        answer = helper.get()
+        assert (answer.secret, answer.stderr) == (old, "")
+    assert renewals() == []
+    assert aws.count(CALL) == 2
+
+    [claim] = (cache / HOST).glob(".*.renewal")
+    long_ago = time.time() - 2 * (tokens.CLAIM_LIFE + 256)
+    os.utime(claim, (long_ago, long_ago))
+    aws.clear()
+    helper.get()
+    until(lambda: helper.get().secret != old)
+    assert aws.count(CALL) == 3
+
+
+@pytest.mark.parametrize("in_its_place", ["a directory", "the claim of another"])
+def test_a_renewal_that_cannot_be_claimed_costs_nothing(aws, helper, cache, in_its_place):
+    """Where the claim cannot be had, the answer goes out all the same, and nobody is asked."""
+    old = helper.get().secret
+    age(cache, DUE)
+    [entry] = (cache / HOST).iterdir()
+    claim = cache / HOST / f".{entry.name}.renewal"
+    if in_its_place == "a directory":
+        claim.mkdir()
+        os.utime(claim, (0, 0))
+    else:
+        claim.touch()
+
+    answer = helper.get()
+
+    assert (answer.secret, answer.stderr) == (old, "")
+    assert aws.count(CALL) == 1
+
+
+def test_a_renewal_shows_no_secret_in_its_arguments(aws, helper, cache):
+    """What the process list shows of a renewal is the host and a time."""
+    helper.get()
+    age(cache, DUE)
+    aws.fault(CALL, hang=True)
+    helper.get()
+    until(lambda: aws.count(CALL) == 2)
+
+    [renewal] = renewals()
+    with open(f"/proc/{renewal}/cmdline", encoding="utf-8") as file:
+        words = file.read().rstrip("\0").split("\0")
+    aws.clear()
+
+    assert words[-3:-1] == ["renew", HOST]
+    assert words[-1].isdecimal()
+    assert str(helper.path) in words
+    until(lambda: not renewals())
+
+
+EPOCH = 1_795_000_000
+
+
+@given(
+    life=st.integers(1, LIFE),
+    credentials=st.none() | st.floats(-HOUR, 2 * LIFE, allow_nan=False),
+    draw=st.floats(0, 1, exclude_max=True),
+)
+def test_the_times_are_in_order(life, credentials, draw):
+    """Whatever is issued and drawn: issued <= refresh <= renew <= expires and credentials' end."""
+    end = None if credentials is None else EPOCH + credentials
+
+    refresh, renew = tokens.schedule(EPOCH, EPOCH + life, end, draw)
+
+    assert EPOCH <= refresh <= renew <= EPOCH + life
+    if end is not None:
+        assert renew <= max(end, EPOCH)
+
+
+def test_the_times_of_a_whole_life():
+    """A token of 12 hours: renewed behind from 5:09 to 7:48, as drawn, and before from 11:50 on."""
+    first, renew = tokens.schedule(0, LIFE, None, 0.0)
+    last, _ = tokens.schedule(0, LIFE, None, 0.999999)
+
+    assert renew == LIFE - 10 * MINUTE
+    assert (first, last) == (int(0.43 * LIFE), int(0.65 * LIFE) - 1)
+
+
+def test_the_draw_is_a_draw():
+    """Nodes that booted together draw different times."""
+    drawn = {tokens.draw() for _ in range(100)}
+
+    assert len(drawn) > 90
+    assert all(0 <= number < 1 for number in drawn)

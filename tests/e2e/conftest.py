@@ -1,0 +1,56 @@
+"""The stack starts once for all tests here, and ends with them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from stack import START_LIMIT, SYSTEM_PATH, Client, Stack, program
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory):
+    for name in ("unshare", "nsenter", "ip", "docker-registry", "htpasswd", "skopeo", "curl"):
+        program(name)
+    made = Stack(tmp_path_factory.mktemp("e2e"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def docker_socket(stack: Stack) -> Path:
+    """A Docker daemon in the namespaces, with state of its own."""
+    dockerd = program("dockerd")
+    program("docker")
+    folder = stack.folder / "docker"
+    folder.mkdir()
+    socket = Path(f"/run/docker-{os.getpid()}.sock")  # in the namespace's own /run
+    argv = [dockerd, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false"]
+    argv += ["--bridge=none", f"--data-root={folder}/data", f"--exec-root={folder}/exec"]
+    argv += [f"--pidfile={folder}/pid", f"--host=unix://{socket}"]
+    stack.spawn("dockerd", argv)
+    until = time.monotonic() + START_LIMIT
+    probe = [program("docker"), "--host", f"unix://{socket}", "version"]
+    while stack.run(probe, {"PATH": SYSTEM_PATH, "HOME": str(folder)}).status != 0:
+        assert time.monotonic() < until, stack.log("dockerd")
+        time.sleep(0.1)
+    return socket
+
+
+@pytest.fixture
+def user(stack: Stack, home: Path, env: dict[str, str]) -> Client:
+    """A user with static AWS credentials and every private registry under credHelpers."""
+    stack.forget()
+    return Client(stack, home, env, None)
+
+
+@pytest.fixture
+def docker_user(stack: Stack, home: Path, env: dict[str, str], docker_socket: Path) -> Client:
+    """The same with a Docker daemon."""
+    stack.forget()
+    return Client(stack, home, env, docker_socket)

@@ -1,0 +1,387 @@
+"""Every disk that a cache may meet: the right answer all the same, nothing served that should not be.
+
+Where it takes a mount, the executable runs in a mount namespace of its own.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import need
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+OTHER = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
+CALL = "GetAuthorizationToken"
+
+
+@pytest.fixture
+def entry(aws, helper, cache):
+    """Return the entry of a token that was fetched just now."""
+    helper.get()
+    [path] = (cache / HOST).iterdir()
+    return path
+
+
+def secret_of(path):
+    return json.loads(path.read_text().rstrip("\n").rpartition("\n")[2])
+
+
+def write_anew(path, data):
+    path.write_bytes(data)
+    path.chmod(0o600)
+
+
+def fetched_anew(aws, helper, old):
+    """Whether the next get does not answer with ``old`` but with what AWS issues then."""
+    answer = helper.get()
+    assert answer.stderr == ""
+    assert aws.issued[answer.secret] == ("AKIATEST", "us-east-1")
+    return answer.secret != old and aws.count(CALL) == 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0])
+def test_a_truncated_entry(aws, helper, entry, share):
+    """An entry that ends too soon is fetched anew (test_cache.py: at every byte)."""
+    old = secret_of(entry)
+    os.truncate(entry, int((entry.stat().st_size - 1) * share))
+
+    assert fetched_anew(aws, helper, old)
+    assert helper.get().secret == secret_of(entry)
+
+
+def an_unknown_key(path):
+    write_anew(path, path.read_bytes().replace(b"\nenv ", b"\nsurprise x\nenv ", 1))
+
+
+def an_unknown_version(path):
+    write_anew(path, path.read_bytes().replace(b"ecr 1\n", b"ecr 2\n", 1))
+
+
+def another_host(path):
+    write_anew(path, path.read_bytes().replace(HOST.encode(), OTHER.encode(), 1))
+
+
+def no_conditions(path):
+    lines = path.read_bytes().split(b"\n")
+    kinds = (b"env ", b"unset ", b"file ", b"absent ")
+    write_anew(path, b"\n".join(line for line in lines if not line.startswith(kinds)))
+
+
+def bytes_of_no_text(path):
+    write_anew(path, os.urandom(4000))
+
+
+def nothing(path):
+    write_anew(path, b"")
+
+
+def too_much(path):
+    with path.open("ab") as file:
+        file.write(b"x" * (1 << 20))
+
+
+def shifted(path, seconds):
+    """Move the times of an entry."""
+    text = re.sub(
+        r"^(issued|refresh|renew|expires) (\d+)$",
+        lambda found: f"{found[1]} {int(found[2]) + seconds}",
+        path.read_text(),
+        flags=re.MULTILINE,
+    )
+    write_anew(path, text.encode())
+
+
+def from_the_future(path):
+    shifted(path, 3600)
+
+
+def world_writable(path):
+    path.chmod(0o666)
+
+
+def readable_by_the_group(path):
+    path.chmod(0o640)
+
+
+def a_symlink(path):
+    target = path.with_name(".target")
+    path.rename(target)
+    path.symlink_to(target)
+
+
+def a_hard_link(path):
+    os.link(path, path.with_name(".link"))
+
+
+def a_fifo(path):
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+def a_socket(path):
+    import socket
+
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as made:
+        before = os.getcwd()
+        os.chdir(path.parent)  # the path is longer than a socket's name may be
+        try:
+            made.bind(path.name)
+        finally:
+            os.chdir(before)
+
+
+def another_owner(path):
+    if os.geteuid():
+        pytest.skip("only root can give a file away")
+    os.chown(path, 12345, 12345)
+
+
+def a_directory_that_others_may_write(path):
+    path.parent.chmod(0o777)
+
+
+def a_directory_of_another_owner(path):
+    if os.geteuid():
+        pytest.skip("only root can give a directory away")
+    os.chown(path.parent, 12345, 12345)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        an_unknown_key,
+        an_unknown_version,
+        another_host,
+        no_conditions,
+        bytes_of_no_text,
+        nothing,
+        too_much,
+        from_the_future,
+        world_writable,
+        readable_by_the_group,
+        a_symlink,
+        a_hard_link,
+        a_fifo,
+        a_socket,
+        another_owner,
+        a_directory_that_others_may_write,
+        a_directory_of_another_owner,
+    ],
+    ids=lambda spoil: spoil.__name__,
+)
+def test_anything_odd_is_as_if_absent(aws, helper, entry, spoil):
+    """Fetched anew, in silence, and not listed; nor does another registry copy it."""
+    old = secret_of(entry)
+    spoil(entry)
+    assert json.loads(helper("list").stdout) == {}
+
+    assert helper.get(OTHER).secret != old
+    assert fetched_anew(aws, helper, old)
+
+
+def a_directory_in_its_place(path):
+    path.unlink()
+    path.mkdir()
+
+
+def a_file_for_the_host(path):
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.touch()
+
+
+def a_file_for_the_cache(path):
+    shutil.rmtree(path.parent.parent)
+    path.parent.parent.touch()
+
+
+def a_dead_link_for_the_cache(path):
+    shutil.rmtree(path.parent.parent)
+    path.parent.parent.symlink_to("/no/such/place")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        a_directory_in_its_place,
+        a_file_for_the_host,
+        a_file_for_the_cache,
+        a_dead_link_for_the_cache,
+    ],
+    ids=lambda spoil: spoil.__name__,
+)
+def test_something_in_the_way(aws, helper, entry, spoil):
+    """Where an entry cannot be kept each get fetches, without a word, and nothing else breaks."""
+    spoil(entry)
+
+    for calls in (2, 3):
+        answer = helper.get()
+        assert answer.secret in aws.issued
+        assert answer.stderr == ""
+        assert aws.count(CALL) == calls
+    assert json.loads(helper("list").stdout) == {}
+    assert helper("erase", stdin=HOST).status == 0
+
+
+def test_a_link_to_a_cache_elsewhere(aws, helper, home, cache):
+    """The whole cache may live elsewhere, behind a link that the user made."""
+    (home / "elsewhere").mkdir()
+    cache.parent.mkdir()
+    cache.symlink_to(home / "elsewhere")
+
+    assert helper.get().secret == helper.get().secret
+    assert aws.count(CALL) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"HOME": None},
+        {"HOME": "relative"},
+        {"HOME": "/proc/nonexistent"},
+        {"HOME": "/dev/null"},
+        {"HOME": "/proc"},
+        {"HOME": ""},
+        {"AWS_ECR_DISABLE_CACHE": "1"},
+        {"AWS_ECR_CACHE_DIR": "relative"},
+        {"AWS_ECR_CACHE_DIR": "/proc/ecr"},
+    ],
+    ids=str,
+)
+def test_no_place_for_a_cache(aws, helper, tmp_path, changes):
+    """No home, none that can be written, or the cache switched off: the answer, each time.
+
+    The user database has no home either: a bare process such as the kubelet's is like that.
+    """
+    (tmp_path / "passwd").write_text("root:x:0:0:root:/proc/nonexistent:/bin/sh\n")
+    wrap = namespace(f"mount --bind {tmp_path}/passwd /etc/passwd")
+
+    for calls in (1, 2):
+        answer = helper.get(env=changes, wrap=wrap)
+        assert answer.secret in aws.issued
+        assert answer.stderr == ""
+        assert aws.count(CALL) == calls
+    assert json.loads(helper("list", env=changes, wrap=wrap).stdout) == {}
+    assert helper("erase", stdin=HOST, env=changes, wrap=wrap).status == 0
+
+
+def test_switched_off_means_neither_read_nor_written(aws, helper, entry):
+    """AWS_ECR_DISABLE_CACHE does not look at a token on disk, and leaves it as it is."""
+    data = entry.read_bytes()
+
+    assert helper.get(env={"AWS_ECR_DISABLE_CACHE": "1"}).secret != secret_of(entry)
+    assert aws.count(CALL) == 2
+    assert entry.read_bytes() == data
+    assert list(entry.parent.iterdir()) == [entry]
+
+
+def namespace(script):
+    """Return what to put before a command so that it runs after ``script``, in its own mounts."""
+    need("unshare")
+    wrap = (
+        "unshare",
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        f'set -e; {script}; exec "$@"',
+        "-",
+    )
+    if subprocess.run([*wrap, "true"], capture_output=True, check=False).returncode:
+        reason = "mount namespaces are not allowed here"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    return wrap
+
+
+def test_a_read_only_cache_that_is_empty(aws, helper, cache):
+    """A cache directory that cannot be written costs a call each time, and never the answer."""
+    cache.mkdir(parents=True)
+    wrap = namespace(f"mount -t tmpfs -o ro tmpfs {cache}")
+
+    for calls in (1, 2):
+        answer = helper.get(wrap=wrap)
+        assert answer.secret in aws.issued
+        assert answer.stderr == ""
+        assert aws.count(CALL) == calls
+
+
+def test_a_read_only_cache_with_a_token(aws, helper, entry, cache):
+    """A token that is there is served from a read-only disk; erase succeeds, and changes nothing."""
+    wrap = namespace(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
+
+    assert helper.get(wrap=wrap).secret == secret_of(entry)
+    assert aws.count(CALL) == 1
+    assert helper("erase", stdin=HOST, wrap=wrap).status == 0
+    assert helper.get(wrap=wrap).secret == secret_of(entry)
+
+
+def test_a_read_only_cache_with_a_token_that_is_due(aws, helper, entry, cache):
+    """Where no renewal can be kept the token is served, and no process is started in vain."""
+    shifted(entry, -8 * 3600)
+    wrap = namespace(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
+
+    assert helper.get(wrap=wrap).secret == secret_of(entry)
+    assert aws.count(CALL) == 1
+
+
+@pytest.mark.parametrize("size", ["4k", "8k", "12k", "16k", "20k"])
+def test_a_full_disk(aws, helper, cache, size):
+    """Whether not a byte fits, or part of an entry: the answer, and no part of an entry is kept."""
+    cache.mkdir(parents=True)
+    script = (
+        f"mount -t tmpfs -o size={size} tmpfs {cache}; "
+        f"head -c 1M /dev/zero > {cache}/.full 2> /dev/null || true"
+    )
+    look = (
+        '"$1" get < "$2" > "$3/1"; "$1" get < "$2" > "$3/2"; '
+        f"find {cache} -type f -path '*{HOST}*' -size -1k"
+    )
+    request = cache.parent / "host"
+    request.write_text(HOST)
+    done = subprocess.run(
+        [*namespace(script), "sh", "-c", look, "-", helper.path, request, cache.parent],
+        capture_output=True,
+        text=True,
+        env=helper.environment(),
+        check=True,
+    )
+
+    assert done.stdout == ""
+    assert done.stderr == ""
+    for name in "12":
+        assert json.loads((cache.parent / name).read_text())["Secret"] in aws.issued
+
+
+def test_a_login_that_cannot_be_kept_is_an_error(aws, helper, cache):
+    """A docker login must not succeed where the password is not kept: it says where."""
+    login = json.dumps(
+        {
+            "ServerURL": HOST,
+            "Username": "AWS",
+            "Secret": aws.new_password("AKIALOGIN", "us-east-1"),
+        }
+    )
+    cache.mkdir(parents=True)
+    wrap = namespace(f"mount -t tmpfs -o ro tmpfs {cache}")
+
+    answer = helper("store", stdin=login, wrap=wrap)
+    off = helper("store", stdin=login, env={"AWS_ECR_DISABLE_CACHE": "1"})
+
+    assert answer.status == off.status == 1
+    assert answer.stdout == f'the login of "{HOST}" cannot be written below "{cache}"\n'
+    assert "hint: or set AWS_ECR_CACHE_DIR to another directory" in answer.stderr
+    assert "the cache is switched off" in off.stdout
+
+
+def test_the_umask_does_not_matter(aws, helper, cache):
+    """Under umask 0 and under umask 0777 the token is kept, for its owner only."""
+    for mask in ("0000", "0777"):
+        wrap = ("sh", "-c", f'umask {mask}; exec "$@"', "-")
+        assert helper.get(wrap=wrap).secret in aws.issued
+        places = [cache, *cache.rglob("*")]
+        assert all(path.stat().st_mode & 0o077 == 0 for path in places)
+        shutil.rmtree(cache)

@@ -19,6 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -81,7 +82,7 @@ def run(title: str, env: dict[str, str], action: str, stdin: str = "") -> str:
 
 
 @contextlib.contextmanager
-def endpoint(home: Path):
+def endpoint(home: Path) -> Iterator[str]:
     """Run ministack on a free loopback port until the end of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -99,7 +100,7 @@ def endpoint(home: Path):
                 "PATH": os.defpath,
                 "HOME": str(home),
                 "TMPDIR": str(home),
-                "MINISTACK_HOST": "127.0.0.1",
+                "BIND_HOST": "127.0.0.1",  # it would listen on every interface
                 "GATEWAY_PORT": str(port),
                 "EDGE_PORT": str(port),
                 "PYTHONDONTWRITEBYTECODE": "1",

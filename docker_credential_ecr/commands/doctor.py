@@ -305,7 +305,8 @@ class _Doctor:
             try:
                 self.server = default_registry(self.console)
             except HelperError as error:
-                return [self._finding(WARNING, f"no registry is named, and {error.reason}")]
+                reason = f"no registry is named, and {_bare(error.reason)}"
+                return [self._finding(ERROR, reason, *error.hints)]
             if self.settings is not None:
                 self.rule = self.settings.rule_for(self.host)
         mapped = self.rule.registry if self.rule is not None else None

@@ -37,8 +37,11 @@ def main() -> None:
 def _converse(argv: list[str]) -> int:
     action = argv[1] if len(argv) > 1 else ""
     if action in protocol.ACTIONS and len(argv) == 2:  # noqa: PLR2004 - program and action
-        request = b"" if action in ("list", "version") else _read(0, protocol.REQUEST_LIMIT)
-        answer = protocol.converse(action, request, os.environ)
+        try:
+            request = b"" if action in ("list", "version") else _read(0, protocol.REQUEST_LIMIT)
+            answer = protocol.converse(action, request, os.environ)
+        except Exception as error:  # noqa: BLE001 - the client, too, is told of any failure
+            answer = protocol.failure(error if isinstance(error, HelperError) else _defect(error))
         _write(1, answer.stdout)
         if answer.stderr:
             _write(2, answer.stderr)

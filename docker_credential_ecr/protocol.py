@@ -62,8 +62,12 @@ def converse(  # noqa: PLR0911 - one case a conversation
     except ProtocolError as error:
         return Answer(f"{error.reason}\n".encode(), status=1)
     except HelperError as error:
-        # Some clients show stdout, others stderr: the reason goes to both.
-        return Answer(f"{error.reason}\n".encode(), status=1, error=error)
+        return failure(error)
+
+
+def failure(error: HelperError) -> Answer:
+    """Return the answer that says ``error``: some clients show stdout, others stderr."""
+    return Answer(f"{error.reason}\n".encode("utf-8", "replace"), status=1, error=error)
 
 
 def get(request: bytes, environ: "Mapping[str, str]") -> Answer:
@@ -127,7 +131,10 @@ def erase(request: bytes, environ: "Mapping[str, str]") -> Answer:
         except HelperError:
             mapped = False
         if not mapped:
-            return _elsewhere("erase", request, environ) or Answer()
+            try:
+                return _elsewhere("erase", request, environ) or Answer()
+            except HelperError as error:
+                return Answer(error=error)  # for people; the client must see a success
     folder = cache.directory(environ)
     ignored = environ.get("AWS_ECR_IGNORE_CREDS_STORAGE", "").lower() == "true"
     if host is not None and folder is not None and not ignored:
@@ -190,7 +197,7 @@ def _login(request: bytes) -> tuple[str, str, str]:
         fields = [login.get(key, "") for key in ("ServerURL", "Username", "Secret")]
         if not all(isinstance(field, str) for field in fields):
             raise ValueError  # noqa: TRY301 - one message for all that is malformed
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         # Never say what came: it holds a password.
         raise HelperError(
             "the login is not a JSON object of ServerURL, Username and Secret",

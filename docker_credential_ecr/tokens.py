@@ -13,7 +13,7 @@ import time
 
 from . import cache, registry
 from .cache import Token
-from .errors import HelperError, NoCredentials, Unavailable
+from .errors import HelperError, NoCredentials, Unavailable, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def keep_login(host: str, secret: str, environ: "Mapping[str, str]") -> None:
     )
     if not cache.write(folder, login):
         raise HelperError(
-            f'the login of "{host}" cannot be written below "{folder}"',
+            f'the login of "{host}" cannot be written below "{one_line(folder)}"',
             "check that the directory can be written and the disk is not full",
             "or set AWS_ECR_CACHE_DIR to another directory",
         )

@@ -299,7 +299,11 @@ class _Request:
 
         return context()
 
-    def client(self, service: str, keys: "Mapping[str, str] | None" = None) -> "Any":
+    def client(
+        self, service: str, keys: "Mapping[str, str] | None" = None, *, signed: bool = True
+    ) -> "Any":
+        """Return a client in the registry's region; unsigned it looks for no credentials."""
+        import botocore
         import botocore.config
 
         ours = service == self.registry.service
@@ -309,6 +313,7 @@ class _Request:
             region_name=self.registry.region,
             endpoint_url=endpoint,
             config=botocore.config.Config(
+                signature_version=None if signed else botocore.UNSIGNED,
                 connect_timeout=CONNECT_TIMEOUT,
                 read_timeout=READ_TIMEOUT,
                 # The host's own flavour; where it has none, what the user configured for AWS.
@@ -351,7 +356,7 @@ class _Request:
     def assume_role_with_web_identity(
         self, role_arn: str, session_name: str, identity_token: str
     ) -> "tuple[dict[str, str], float]":
-        answer = self.client("sts").assume_role_with_web_identity(
+        answer = self.client("sts", signed=False).assume_role_with_web_identity(
             RoleArn=role_arn, RoleSessionName=session_name, WebIdentityToken=identity_token
         )
         return _keys(answer["Credentials"])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+    from .ecr import Issued
     from .settings import Rule
 
 # Seconds for everything, lock and credentials included: the kubelet kills at 60, people sooner.
@@ -241,6 +242,24 @@ def within(timeout: float, work: "Callable[[list[str]], T]", subject: str) -> "T
     return values[0]
 
 
+def token_of(issued: "Issued", host: str, where: registry.Registry) -> Token:
+    """Return the token for ``host`` that ECR issued just now, with the times that govern it."""
+    now = int(time.time())
+    expires = min(int(issued.expires), now + cache.TOKEN_LIFE)
+    refresh, renew_at = schedule(now, expires, issued.credentials_end, draw())
+    return Token(
+        host=host,
+        secret=issued.password,
+        issued=now,
+        refresh=refresh,
+        renew=renew_at,
+        expires=expires,
+        scope=where.scope,
+        source=issued.source,
+        conditions=issued.conditions,
+    )
+
+
 def target(
     host: str, environ: "Mapping[str, str]"
 ) -> "tuple[registry.Registry, Rule | None] | None":
@@ -323,22 +342,9 @@ def _fetch(
 ) -> Token:
     from . import ecr
 
-    issued = ecr.fetch(where, rule, environ, stages, until=until)
-    now = int(time.time())
-    expires = min(int(issued.expires), now + cache.TOKEN_LIFE)
-    refresh, renew_at = schedule(now, expires, issued.credentials_end, draw())
-    return Token(
-        host=host,
-        secret=issued.password,
-        issued=now,
-        refresh=refresh,
-        renew=renew_at,
-        expires=expires,
-        scope=where.scope,
-        identity=identity,
-        source=issued.source,
-        conditions=issued.conditions,
-    )
+    token = token_of(ecr.fetch(where, rule, environ, stages, until=until), host, where)
+    token.identity = identity
+    return token
 
 
 def _is_fresh(token: Token, now: float, newer_than: float) -> bool:

@@ -51,6 +51,7 @@ def run(
 
     Raises ``HelperError``; what was written until then has been flushed.
     """
+    from ..errors import HelperError, one_line
     from .console import Console
 
     if not argv or argv[0] not in (*NAMES, "-h", "--help", "--version"):
@@ -60,9 +61,14 @@ def run(
     parser = make_parser(stdout)
     try:
         try:
-            arguments = parser.parse_args(list(argv))
+            arguments, unknown = parser.parse_known_args(list(argv))
         except SystemExit as done:  # --help and --version; errors are raised as ours
             return int(done.code or 0)
+        if unknown:
+            raise HelperError(
+                f'"{one_line(unknown[0])}" means nothing to {arguments.command}',
+                f"see: {PROGRAM} {arguments.command} --help",
+            )
         return module(arguments.command).run(arguments, console)
     finally:
         stdout.flush()
@@ -95,23 +101,38 @@ def make_parser(stdout: "TextIO") -> "argparse.ArgumentParser":
     formatter = functools.partial(
         argparse.RawDescriptionHelpFormatter, width=WIDTH, max_help_position=24
     )
+    summaries = "".join(f"  {name:<12}{module(name).SUMMARY}\n" for name in NAMES)
     parser = Parser(
         prog=PROGRAM,
+        usage=f"{PROGRAM} [-h] [--version] COMMAND ...",
         description="A Docker credential helper for Amazon ECR.\n\n"
-        f"Docker itself uses the actions {', '.join(ACTIONS)};\nthe kubelet uses kubelet.",
+        f"commands:\n{summaries}\n"
+        "for programs:\n"
+        "  kubelet     the kubelet's image credential provider\n"
+        f"  {', '.join(ACTIONS)}\n"
+        "              Docker's protocol, see credHelpers in its configuration",
         epilog=EXAMPLE,
         formatter_class=formatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"{PROGRAM} {__version__}",
+        help="show the version and exit",
+    )
     subparsers = parser.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", required=True, parser_class=Parser
+        dest="command",
+        prog=PROGRAM,
+        metavar="COMMAND",
+        required=True,
+        parser_class=Parser,
+        help=argparse.SUPPRESS,  # listed above: argparse breaks the lines of short names
     )
     for name in NAMES:
         command = module(name)
         subparser = subparsers.add_parser(
             name,
-            help=command.SUMMARY,
             description=command.DESCRIPTION,
             epilog=f"example:\n{command.EXAMPLE}",
             formatter_class=formatter,

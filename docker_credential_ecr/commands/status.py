@@ -20,7 +20,7 @@ EXAMPLE = """\
   docker-credential-ecr status
   docker-credential-ecr status --json
 """
-_HEADINGS = ("", "REGISTRY", "IDENTITY", "ACCOUNT", "REGION", "AGE", "RENEWED", "ENDS")
+_HEADINGS = (" ", "REGISTRY", "IDENTITY", "ACCOUNT", "REGION", "AGE", "RENEWED", "ENDS")
 # Where the identity is to be seen: the conditions of an entry that name one.
 _NAMING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN")
 

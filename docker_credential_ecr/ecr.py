@@ -73,6 +73,8 @@ VARIABLES = (
 _SECRET_VARIABLE = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - a name
 # The services that an answer may need: for the token, for roles, for SSO and login sessions.
 _SERVICES = ("ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts")
+_LOOKING = "looking for AWS credentials"  # a stage
+_UNPARSED = "ResponseParserError"  # botocore.parsers has it, which is not loaded for a name
 _MACHINE = "iam-role"  # botocore's name for credentials from the instance metadata service
 
 _THROTTLED = frozenset(
@@ -185,7 +187,7 @@ def fetch(
     request = _Request(registry, rule, environ, stages, until)
     with request.explained():
         session = request.session
-        stages.append("looking for AWS credentials")
+        stages.append(_LOOKING)
         chain = _profile_chain(session)
         added = [cache.state_of(path) for path in _token_files(chain)]
         credentials = session.get_credentials()
@@ -600,16 +602,13 @@ def _explain(error: Exception, request: _Request) -> HelperError:  # noqa: C901,
         )
     if isinstance(error, aws.MetadataRetrievalError):
         return Unavailable(
-            f"{subject}: the container's credential endpoint does not answer",
-            "check AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-            " and the agent behind it",
+            f"{subject}: the instance metadata service gives no session token",
+            "in a container, allow two hops: aws ec2 modify-instance-metadata-options"
+            " --http-put-response-hop-limit 2 --instance-id ID",
+            "check AWS_EC2_METADATA_SERVICE_ENDPOINT and AWS_EC2_METADATA_V1_DISABLED",
         )
     if isinstance(error, aws.CredentialRetrievalError):
-        provider = one_line(str(error.kwargs.get("provider", "")))
-        hint = "run the profile's credential_process by hand and see what it prints"
-        if provider != "custom-process":
-            hint = "run: aws sts get-caller-identity" + flag
-        return Refused(f'{subject}: the credential source "{provider}"{named} failed', hint)
+        return _explain_source(error, subject, named, flag)
     if isinstance(error, aws.ParamValidationError):
         return Refused(
             f"{subject}: a setting of the role{_role(request)} is not valid",
@@ -646,17 +645,44 @@ def _explain(error: Exception, request: _Request) -> HelperError:  # noqa: C901,
             f'{subject}: the connection to "{_endpoint(error)}" broke',
             "try again, and check the network and proxy settings",
         )
-    if isinstance(error, aws.BotoCoreError | ValueError | OSError | EOFError):
-        name = type(error).__name__
-        parser = name in ("ResponseParserError", "JSONDecodeError")
-        what = "the reply is not AWS's" if parser else f'"{name}"'
+    if isinstance(error, OSError) and error.filename:
         return Refused(
-            f"{subject}: {what}",
-            "check what AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_ECR and endpoint_url point to"
-            if parser
-            else "run: aws ecr get-login-password" + flag,
+            f'{subject}: "{one_line(str(error.filename))}": {str(error.strerror).lower()}',
+            "correct the setting that names it: AWS_WEB_IDENTITY_TOKEN_FILE,"
+            " AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, or credential_process of the profile",
         )
-    return Refused(f'{subject}: "{type(error).__name__}"', "run: aws ecr get-login-password" + flag)
+    # Other than botocore's own, it is the library that stumbles over what it was told.
+    if isinstance(error, aws.BotoCoreError | OSError) and type(error).__name__ != _UNPARSED:
+        hint = "run: aws ecr get-login-password" + flag
+        return Refused(f'{subject}: "{type(error).__name__}"', hint)
+    if request.stages[-1:] == [_LOOKING]:
+        return Refused(
+            f"{subject}: what a credential source{named} gave cannot be read",
+            "run the profile's credential_process by hand and see what it prints",
+            "or see where credentials come from: aws configure list" + flag,
+        )
+    return Refused(
+        f"{subject}: the reply is not AWS's",
+        "check what AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_ECR and endpoint_url point to",
+    )
+
+
+def _explain_source(error: "Any", subject: str, named: str, flag: str) -> HelperError:
+    """Return what to say of a credential source that failed: its message may hold its output."""
+    provider = one_line(str(error.kwargs.get("provider", "")))
+    if provider == "container-role":
+        # botocore has one error for an agent that refuses and for one that does not answer.
+        refused = "non 200 response 4" in str(error.kwargs.get("error_msg", ""))
+        return (Refused if refused else Unavailable)(
+            f"{subject}: the container's credential endpoint "
+            + ("refused" if refused else "does not answer"),
+            "check AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+            " and the agent behind it",
+        )
+    hint = "run the profile's credential_process by hand and see what it prints"
+    if provider != "custom-process":
+        hint = "run: aws sts get-caller-identity" + flag
+    return Refused(f'{subject}: the credential source "{provider}"{named} failed', hint)
 
 
 def _explain_refusal(  # noqa: C901, PLR0911 - one case a cause

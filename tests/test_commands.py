@@ -477,6 +477,7 @@ def test_shells_complete(  # noqa: PLR0917 - fixtures
         argv = ["fish", "--no-config", "-c", script]
     else:
         (home / "complete.zsh").write_text(ZSH.replace("LINE", line))
+        env["TERM"] = "xterm"
         argv = ["zsh", "-f", str(home / "complete.zsh")]
     done = subprocess.run(
         argv, env=helper.environment(), capture_output=True, check=False, timeout=60
@@ -497,10 +498,8 @@ zpty -w shell 'PS1=; setopt no_beep; fpath=($HOME $fpath)'
 zpty -w shell 'docker-credential-ecr completion zsh >$HOME/_docker-credential-ecr'
 zpty -w shell 'autoload -Uz compinit; compinit -u -d $HOME/zcompdump'
 zpty -w shell 'function compadd { local -a got; builtin compadd -O got "$@"; print -rl -- $got >>$HOME/got; builtin compadd "$@" }'
-zpty -w shell 'print READY''1'
-while zpty -r shell line; do [[ $line == *READY1* ]] && break; done
-zpty -n -w shell $'LINE\\t'
-zpty -n -w shell $'\\x15print DONE''1\\n'
+zpty -w shell 'function tried { zle expand-or-complete; print DONE$((1)) }; zle -N tried; bindkey ^T tried'
+zpty -n -w shell $'LINE\\x14'
 while zpty -r shell line; do [[ $line == *DONE1* ]] && break; done
 cat $HOME/got
 """

@@ -44,8 +44,6 @@ VARIABLES = (
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_EC2_METADATA_DISABLED",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
@@ -69,8 +67,12 @@ VARIABLES = (
     "XDG_CONFIG_HOME",
     "XDG_CONFIG_DIRS",
 )
-# A secret that chooses an identity: only a residue of it is recorded.
-_SECRET_VARIABLE = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - a name
+# The same, but secrets: who knows a container's URI gets its credentials. Only a residue is kept.
+SECRET_VARIABLES = (
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
 # The services that an answer may need: for the token, for roles, for SSO and login sessions.
 _SERVICES = ("ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts")
 _LOOKING = "looking for AWS credentials"  # a stage
@@ -140,11 +142,11 @@ def conditions(environ: "Mapping[str, str]") -> list[str]:
     lines = [
         f"env {name}={environ[name]}" if name in environ else f"unset {name}" for name in VARIABLES
     ]
-    if _SECRET_VARIABLE in environ:
-        residue = cache.residue_of(environ[_SECRET_VARIABLE])
-        lines.append(f"residue {_SECRET_VARIABLE} {residue}")
-    else:
-        lines.append(f"unset {_SECRET_VARIABLE}")
+    for name in SECRET_VARIABLES:
+        if name in environ:
+            lines.append(f"residue {name} {cache.residue_of(environ[name])}")
+        else:
+            lines.append(f"unset {name}")
     files = [
         _expanded(environ.get("AWS_CONFIG_FILE", "~/.aws/config")),
         _expanded(environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")),

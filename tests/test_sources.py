@@ -417,7 +417,7 @@ def test_a_change_while_the_token_was_fetched_keeps_nothing(aws, env, helper, ho
     assert not (cache / HOST).exists()
 
 
-@pytest.mark.parametrize("name", [*ecr.VARIABLES, "AWS_CONTAINER_AUTHORIZATION_TOKEN"])
+@pytest.mark.parametrize("name", [*ecr.VARIABLES, *ecr.SECRET_VARIABLES])
 def test_every_variable_is_a_condition(aws, helper, home, name):
     """With any one of the recorded variables changed the token on disk is not offered."""
     env = {"AWS_ECR_CACHE_DIR": str(home / "cache")}
@@ -433,8 +433,6 @@ INDIFFERENT = {
     # Parts of a key that its id, which is a condition, stands for.
     *("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"),
     *("AWS_ACCOUNT_ID", "AWS_CREDENTIAL_EXPIRATION"),
-    # A secret of which a residue is recorded.
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     # How long it waits, how often it tries, what it compresses, checks, trusts and reports.
     *("AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_DEFAULTS_MODE", "AWS_CA_BUNDLE"),
     *("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "AWS_METADATA_SERVICE_TIMEOUT"),
@@ -460,4 +458,4 @@ def test_botocore_reads_no_variable_that_we_do_not_know():
         read.update(re.findall(r"""["']((?:AWS|BOTO)_[A-Z0-9_]+)["']""", path.read_text("utf-8")))
 
     assert "AWS_PROFILE" in read, "botocore's source has changed its form"
-    assert sorted(read - set(ecr.VARIABLES) - INDIFFERENT) == []
+    assert sorted(read - {*ecr.VARIABLES, *ecr.SECRET_VARIABLES} - INDIFFERENT) == []

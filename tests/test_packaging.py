@@ -1,0 +1,154 @@
+"""What is installed: the package, one executable, its metadata, and nothing else."""
+
+import importlib.metadata  # noqa: TID251 - start-up is not at stake here
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import docker_credential_ecr
+
+NAME = "docker-credential-ecr"
+PACKAGE = "docker_credential_ecr"
+TREE = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def distribution():
+    """Return what the installer recorded of the wheel."""
+    return importlib.metadata.distribution(NAME)  # noqa: TID251 - as above
+
+
+def test_what_is_tested_is_what_is_installed():
+    """The tests run the installed package, not the checkout that they lie in."""
+    assert not Path(docker_credential_ecr.__file__).is_relative_to(TREE / PACKAGE)
+
+
+def test_the_files_of_the_wheel(distribution):
+    """Every module of the tree, the scripts and the metadata: no tests, no left-overs."""
+    installed = {str(file) for file in distribution.files if file.suffix != ".pyc"}
+    info = f"{PACKAGE}-{distribution.version}.dist-info"
+    modules = {str(path.relative_to(TREE)) for path in (TREE / PACKAGE).rglob("*.py")}
+    scripts = {
+        os.path.relpath(SCRIPTS / name, distribution.locate_file(""))
+        for name in (NAME, f"{NAME}.py")
+    }
+    metadata = {
+        f"{info}/{name}"
+        for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt")
+    }
+
+    assert modules <= installed
+    assert scripts <= installed
+    rest = installed - modules - scripts - metadata
+    written_by_the_installer = {"INSTALLER", "REQUESTED", "direct_url.json"}
+    assert {Path(name).name for name in rest} - written_by_the_installer == {"LICENSE"}
+    assert all(name.startswith(info) for name in rest)
+
+
+def test_the_wheel_is_for_every_platform(distribution):
+    """Pure Python: one wheel."""
+    assert "Tag: py3-none-any" in distribution.read_text("WHEEL")
+    assert distribution.read_text("top_level.txt").split() == [PACKAGE]
+
+
+def test_the_version_is_one(distribution):
+    """The literal, the metadata and what the executable says are the same."""
+    said = subprocess.run(
+        [SCRIPTS / NAME, "version"], capture_output=True, text=True, check=True, env={}
+    ).stdout
+
+    assert distribution.version == docker_credential_ecr.__version__
+    assert said == f"{NAME} ({PACKAGE}) {distribution.version}\n"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", distribution.version)
+
+
+def test_the_changelog_knows_the_version():
+    """The version that is built has its entry in the changelog."""
+    headings = re.findall(
+        r"^## \[?([^\] ]+)", (TREE / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+
+    assert docker_credential_ecr.__version__ in headings
+
+
+def test_the_requirements(distribution):
+    """Three libraries are needed to run, and Python 3.11."""
+    needed = [line for line in distribution.requires if "extra ==" not in line]
+
+    assert sorted(re.split(r"[<>=! ]", line)[0] for line in needed) == [
+        "boto3",
+        "filelock",
+        "platformdirs",
+    ]
+    assert distribution.metadata["Requires-Python"] == ">=3.11"
+
+
+def test_the_executable_starts_the_interpreter_itself():
+    """The script is ours, not a wrapper that imports ``re`` first; it names the environment's."""
+    script = SCRIPTS / NAME
+    first, *rest = script.read_text("utf-8").splitlines()
+
+    assert first == f"#!{sys.executable}"
+    assert [line for line in rest if line.startswith(("import", "from"))] == [
+        "import sys",
+        f"from {PACKAGE}.__main__ import main",
+    ]
+    assert os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [f"{SCRIPTS / NAME}"],
+        [f"{SCRIPTS / NAME}.py"],
+        [sys.executable, "-m", PACKAGE],
+        [sys.executable, "-I", "-m", PACKAGE],
+    ],
+    ids=lambda argv: " ".join(Path(word).name for word in argv),
+)
+def test_every_way_to_start_it(argv):
+    """Each name for the program is the same program."""
+    done = subprocess.run([*argv, "version"], capture_output=True, text=True, check=True, env={})
+
+    assert done.stdout.startswith(f"{NAME} ({PACKAGE}) ")
+    assert done.stderr == ""
+
+
+def test_a_renewal_starts_the_same_way(aws, helper, cache):
+    """However the program was started, the renewal behind an answer finds it again."""
+    host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    for number, argv in enumerate(
+        (
+            [str(SCRIPTS / NAME)],
+            [sys.executable, "-m", PACKAGE],
+            [sys.executable, "-P", "-m", PACKAGE],
+        )
+    ):
+        old = helper.get().secret
+        [entry] = [path for path in (cache / host).iterdir() if path.name[0] != "."]
+        entry.write_text(
+            re.sub(
+                r"^(issued|refresh|renew|expires) (\d+)$",
+                lambda found: f"{found[1]} {int(found[2]) - 8 * 3600}",
+                entry.read_text(),
+                flags=re.MULTILINE,
+            )
+        )
+        for claim in (cache / host).glob(".*.renewal"):
+            claim.unlink()
+        answer = subprocess.run(
+            [*argv, "get"], input=host.encode(), capture_output=True, check=True, env=helper.env
+        )
+        assert json.loads(answer.stdout)["Secret"] == old
+        end = time.monotonic() + 60
+        while helper.get().secret == old:
+            assert time.monotonic() < end, "no renewal came about"
+            time.sleep(0.01)
+        assert aws.count("GetAuthorizationToken") == number + 2

@@ -1,0 +1,134 @@
+"""The README is tested: every variable, every command and every sentence that it promises."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from docker_credential_ecr import protocol, settings, tokens
+
+TREE = Path(__file__).parent.parent
+PACKAGE = Path(tokens.__file__).parent
+README = (TREE / "README.md").read_text("utf-8")
+OURS = re.compile(r"\bAWS_ECR_[A-Z_]*[A-Z]\b")
+
+
+def source() -> str:
+    return "\n".join(path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py")))
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the table below a heading, without its head."""
+    part = README.partition(f"\n{heading}\n")[2]
+    assert part, f"no {heading}"
+    rows = re.search(r"(?:^\|.*\|$\n)+", part, re.MULTILINE)
+    assert rows is not None
+    lines = rows[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_every_variable_is_documented():
+    """Each AWS_ECR_ variable that the code reads has its row, and each row is of one that it reads."""
+    rows = {name for row in table("## Environment") for name in OURS.findall(row[0])}
+
+    assert rows == set(OURS.findall(source()))
+
+
+def test_the_documented_defaults_are_the_codes():
+    """The seconds and the values in the table are those of the code."""
+    rows = {row[0].strip("`"): row[1] for row in table("## Environment")}
+
+    assert f"{tokens.TIMEOUT:g} unless set" in rows["AWS_ECR_TIMEOUT"]
+    assert f"1 to {tokens.TIMEOUT_LIMIT:g}" in rows["AWS_ECR_TIMEOUT"]
+    assert "`~/.cache/docker-credential-ecr`" in rows["AWS_ECR_CACHE_DIR"]
+    assert not tokens.renews_behind({"AWS_ECR_BACKGROUND_REFRESH": "false"})
+    assert tokens.renews_behind({})
+
+
+def test_every_command_is_documented(helper):
+    """Each command that --help names has its row, with its options, and the protocol's are there."""
+    listed = helper("--help").stdout
+    rows = table("## Commands")
+    named = {word for row in rows for word in re.findall(r"`([a-z]+)[` ]", row[0])}
+
+    for action in protocol.ACTIONS:
+        assert action in named
+    for name in named - set(protocol.ACTIONS) - {"kubelet"}:
+        assert name in listed
+        text = helper(name, "--help")
+        assert text.status == 0
+        for row in rows:
+            if row[0].startswith(f"`{name}"):
+                for option in re.findall(r"--[a-z-]+", row[1]):
+                    assert option in text.stdout, f"{name} {option}"
+
+
+@pytest.mark.parametrize(
+    "block",
+    re.findall(r"```toml\n(.*?)```", README, re.DOTALL),
+    ids=lambda block: block.splitlines()[0][:20],
+)
+def test_the_configuration_is_valid(tmp_path, block):
+    """The example of config.toml is accepted as it stands, and says what the text says."""
+    path = tmp_path / "config.toml"
+    path.write_text(block, "utf-8")
+
+    loaded = settings.load({"AWS_ECR_CONFIG_FILE": str(path)})
+
+    assert len(loaded.rules) == len(tomllib.loads(block)["registry"])
+    assert loaded.rule_for("123456789012.dkr.ecr.eu-west-1.amazonaws.com").profile == "prod"
+    assert loaded.fallback == "osxkeychain"
+
+
+def test_the_sentences_are_the_programs(aws, helper, home):
+    """What the troubleshooting table quotes is what the program says in those cases."""
+    host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    no_key = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text(
+        "[profile dev]\nsso_session = company\nsso_account_id = 123456789012\n"
+        "sso_role_name = dev\n[sso-session company]\nsso_region = us-east-1\n"
+        "sso_start_url = https://example.awsapps.com/start\n"
+    )
+    aws.fault("GetAuthorizationToken", code="AccessDeniedException")
+    said = "".join(
+        answer.stdout + answer.stderr
+        for answer in (
+            helper.get(host),
+            helper.get(host, env=no_key),
+            helper.get(host, env={**no_key, "AWS_PROFILE": "dev"}),
+            helper.get(host.replace("ecr.", "ecr-fips.")),
+            helper.get("ghcr.io"),
+        )
+    )
+    quoted = [
+        part
+        for row in table("## When it does not work")
+        for part in re.findall(r"`([^`]+)`", row[0])
+    ]
+
+    assert len(quoted) >= 5
+    for sentence in quoted:
+        if sentence != "no basic auth credentials":  # that is Docker's own
+            for part in sentence.split("…"):
+                assert part.strip() in said
+
+
+def test_the_links_lead_somewhere():
+    """Each link into the tree is to a file that is there."""
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", README):
+        assert (TREE / target).exists(), target
+
+
+def test_the_makes_targets_are_there():
+    """Each make target that the README names exists, and make help lists it."""
+    listed = subprocess.run(
+        ["make", "-C", str(TREE), "--no-print-directory", "help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for target in set(re.findall(r"`make ([a-z]+)`", README)):
+        assert re.search(rf"make {target}\b", listed), target

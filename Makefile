@@ -11,6 +11,7 @@ help: ## list the targets
 
 demo: ## the main job on an embedded AWS endpoint: no account, nothing left behind
 	@$(PYTHON) -m venv .demo-venv
+	@rm -rf build *.egg-info
 	@.demo-venv/bin/python -m pip install --quiet --disable-pip-version-check . ministack
 	@.demo-venv/bin/python packaging/demo.py
 
@@ -34,6 +35,7 @@ wheel: ## build the wheel into dist/
 # The package is installed anew each time: the tests run what users get, never the checkout.
 $(BIN)/python: FORCE
 	@test -x $@ || $(PYTHON) -m venv $(VENV)
+	@rm -rf build *.egg-info # setuptools would install what it built before
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
 

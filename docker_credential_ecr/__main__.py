@@ -57,7 +57,7 @@ def _converse(argv: list[str]) -> int:
     if action == "kubelet" or os.path.basename(argv[0]).startswith(KUBELET_NAME):
         from . import kubelet
 
-        return kubelet.run(sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer, os.environ)
+        return kubelet.run(lambda limit: _read(0, limit), os.environ, _write)
     from . import commands
 
     status = commands.run(argv[1:], sys.stdout, sys.stderr, os.environ)

@@ -14,8 +14,8 @@ from .errors import HelperError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, BinaryIO
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 GROUP = "credentialprovider.kubelet.k8s.io"
 VERSIONS = ("v1", "v1beta1", "v1alpha1")
@@ -30,26 +30,27 @@ _USER = "AWS"
 
 
 def run(
-    stdin: "BinaryIO", stdout: "BinaryIO", stderr: "BinaryIO", environ: "Mapping[str, str]"
+    read: "Callable[[int], bytes]",
+    environ: "Mapping[str, str]",
+    write: "Callable[[int, bytes], None]",
 ) -> int:
     """Answer one request of the kubelet; return the exit code.
 
-    An error is one line on stderr, the reason and the hints: the kubelet's log has one line for it.
+    ``read`` returns all of stdin, up to a limit in bytes; ``write`` writes to a descriptor. An
+    error is one line on stderr, the reason and the hints: the kubelet's log has one line for it.
     """
     import json
 
     try:
         # All of it in a thread: whatever hangs, an answer or an error is out in time.
         response, token = tokens.within(
-            DEADLINE, lambda _: _respond(stdin.read(REQUEST_LIMIT + 1), environ), "the kubelet"
+            DEADLINE, lambda _: _respond(read(REQUEST_LIMIT), environ), "the kubelet"
         )
     except HelperError as error:
         line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
-        stderr.write(f"docker-credential-ecr: {line}\n".encode("utf-8", "replace"))
-        stderr.flush()
+        write(2, f"docker-credential-ecr: {line}\n".encode("utf-8", "replace"))
         return 1
-    stdout.write(json.dumps(response).encode("ascii"))
-    stdout.flush()
+    write(1, json.dumps(response).encode("ascii"))
     if token is not None:
         tokens.renew_behind(token, environ)
     return 0
@@ -95,8 +96,6 @@ def _request(data: bytes) -> "dict[str, Any]":
     hint = "run it from the kubelet, or pipe a CredentialProviderRequest to it"
     if not data.strip():
         raise HelperError("no request on stdin", hint)
-    if len(data) > REQUEST_LIMIT:
-        raise HelperError(f"the request is longer than {REQUEST_LIMIT >> 10} KiB", hint)
     try:
         request = json.loads(data)
     except (ValueError, RecursionError):

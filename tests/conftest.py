@@ -130,6 +130,14 @@ def aws(env: dict[str, str]):
         yield server
 
 
+@pytest.fixture(scope="session")
+def kubelet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kubelet's own plugin code, asked by a driver."""
+    from node import build_kubelet
+
+    return build_kubelet(tmp_path_factory.mktemp("kubelet"))
+
+
 def need(command: str) -> str:
     """Return where ``command`` is; without it skip the test, or fail where all must run."""
     import shutil

@@ -124,7 +124,7 @@ class Stack:
         """Run a command in the namespaces with exactly this environment."""
         data = stdin.encode() if isinstance(stdin, str) else stdin
         done = subprocess.run(
-            self._inside(argv), input=data, capture_output=True, env=env, timeout=120, check=False
+            self.inside(argv), input=data, capture_output=True, env=env, timeout=120, check=False
         )
         run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert not check or run.status == 0, (argv, run)
@@ -134,7 +134,7 @@ class Stack:
         """Start a server in the namespaces; what it says goes to a file for the failure report."""
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                self._inside(argv),
+                self.inside(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -172,7 +172,8 @@ class Stack:
         argv.append(f"https://{ENDPOINTS[0]}{path}")
         return self.run(argv, {"PATH": SYSTEM_PATH}, check=True).stdout
 
-    def _inside(self, argv: list[str]) -> list[str]:
+    def inside(self, argv: list[str]) -> list[str]:
+        """Return the command that runs ``argv`` in the namespaces."""
         return ["nsenter", f"--target={self._pid}", "--net", "--mount", "--pid", "--", *argv]
 
     def _namespaces(self) -> None:

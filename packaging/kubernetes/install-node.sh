@@ -1,0 +1,91 @@
+#!/bin/sh
+# Put the kubelet's credential provider on this node. Running it again changes nothing but versions.
+#
+#   install-node.sh [--bin-dir DIR] [--config FILE] [--venv DIR] [--package SPEC] [--service-accounts]
+#                   [--dry-run] [--uninstall]
+#
+# --package is what pip installs: docker-credential-ecr, or a wheel for nodes without a network.
+# Restart the kubelet afterwards; its flags are the caller's business (README.md beside this file).
+set -eu
+
+bin_dir=/usr/local/lib/kubelet-credential-providers
+config=/etc/kubernetes/ecr-credential-provider.yaml
+venv=/opt/docker-credential-ecr
+package=docker-credential-ecr
+source=credential-provider-config.yaml
+dry_run=
+uninstall=
+here=$(dirname -- "$0")
+
+fail() {
+    printf 'install-node: error: %s\n' "$1" >&2
+    [ -z "${2-}" ] || printf 'install-node: hint: %s\n' "$2" >&2
+    exit 1
+}
+
+run() {
+    if [ -n "$dry_run" ]; then
+        printf 'would run: %s\n' "$*"
+    else
+        "$@"
+    fi
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --bin-dir | --config | --venv | --package)
+        [ $# -ge 2 ] || fail "\"$1\" needs a value"
+        case $1 in
+        --bin-dir) bin_dir=$2 ;;
+        --config) config=$2 ;;
+        --venv) venv=$2 ;;
+        --package) package=$2 ;;
+        esac
+        shift 2
+        ;;
+    --service-accounts) source=credential-provider-config-service-accounts.yaml; shift ;;
+    --dry-run) dry_run=yes; shift ;;
+    --uninstall) uninstall=yes; shift ;;
+    *) fail "\"$1\" is not an option" "read the first lines of this file" ;;
+    esac
+done
+
+names="ecr-credential-provider ecr-credential-provider-sa"
+
+if [ -n "$uninstall" ]; then
+    for name in $names; do
+        # Only a link of ours: AWS's own plugin has the same name.
+        if [ "$(readlink -- "$bin_dir/$name" 2>/dev/null || true)" = "$venv/bin/docker-credential-ecr" ]; then
+            run rm -f -- "$bin_dir/$name"
+        fi
+    done
+    [ ! -e "$config" ] || run rm -f -- "$config"
+    [ ! -x "$venv/bin/docker-credential-ecr" ] || run rm -rf -- "$venv"
+    exit 0
+fi
+
+python=
+for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+[ -n "$python" ] || fail "no Python 3.11 or newer with venv" "install python3.11 and python3.11-venv"
+
+for name in $names; do
+    there=$(readlink -- "$bin_dir/$name" 2>/dev/null || true)
+    if [ -e "$bin_dir/$name" ] && [ "$there" != "$venv/bin/docker-credential-ecr" ]; then
+        fail "\"$bin_dir/$name\" is another program" "move it away, or choose another --bin-dir"
+    fi
+done
+
+[ -x "$venv/bin/python" ] || run "$python" -m venv "$venv"
+run "$venv/bin/python" -m pip install --quiet --upgrade "$package"
+run mkdir -p -- "$bin_dir" "$(dirname -- "$config")"
+for name in $names; do
+    run ln -sfn -- "$venv/bin/docker-credential-ecr" "$bin_dir/$name"
+done
+run install -m 0644 -- "$here/$source" "$config"
+printf 'kubelet flags: --image-credential-provider-bin-dir=%s --image-credential-provider-config=%s\n' \
+    "$bin_dir" "$config"

@@ -1,0 +1,476 @@
+"""The kubelet's conversation, and the kubelet's own code on the other side of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import EXECUTABLE, HOST, Helper, Run
+from node import KUBERNETES, Node
+
+HERE = Path(__file__).parent
+GROUP = "credentialprovider.kubelet.k8s.io"
+ROLE = "arn:aws:iam::123456789012:role/puller"
+OTHER_ROLE = "arn:aws:iam::123456789012:role/other"
+LIMIT = (
+    30  # seconds in which an answer or an error must be out (issue: the kubelet's patience is 60)
+)
+
+
+def request(image: str = f"{HOST}/app", version: str = "v1", **more: object) -> str:
+    return json.dumps(
+        {
+            "apiVersion": f"{GROUP}/{version}",
+            "kind": "CredentialProviderRequest",
+            "image": image,
+            **more,
+        }
+    )
+
+
+def jwt(namespace: str = "team", name: str = "web", **claims: object) -> str:
+    """A token as Kubernetes signs them, with a signature that nobody checks here."""
+    content = {"kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name}}}
+    parts = [{"alg": "RS256"}, {**content, **claims}]
+    encoded = [base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts]
+    return ".".join([*encoded, "U0lHTkFUVVJFLUNBTkFSWQ"])
+
+
+def auth_of(run: Run) -> dict[str, dict[str, str]]:
+    assert (run.status, run.stderr) == (0, ""), run
+    return dict(json.loads(run.stdout)["auth"])
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1alpha1"])
+def test_the_answer_is_exactly_the_versions_shape(helper: Helper, aws, version: str):
+    """The answer has the request's apiVersion and the fields of that version, no other."""
+    run = helper("kubelet", stdin=request(version=version))
+    answer = json.loads(run.stdout)
+    password = answer["auth"][HOST].pop("password")
+    assert aws.issued[password] == ("AKIATEST", "us-east-1")
+    assert re.fullmatch(r"\d+h\d+m\d+s", answer.pop("cacheDuration"))
+    assert answer == {
+        "apiVersion": f"{GROUP}/{version}",
+        "kind": "CredentialProviderResponse",
+        "cacheKeyType": "Registry",
+        "auth": {HOST: {"username": "AWS"}},
+    }
+
+
+def test_the_kubelet_keeps_it_until_the_refresh_time(helper: Helper, aws, cache: Path):
+    """The cacheDuration ends when the token is due for renewal, to the second or two."""
+    duration = json.loads(helper("kubelet", stdin=request()).stdout)["cacheDuration"]
+    hours, minutes, seconds = map(int, re.findall(r"\d+", duration))
+    (entry,) = (cache / HOST).glob("[!.]*")
+    refresh = int(re.search(r"^refresh (\d+)$", entry.read_text(), re.MULTILINE)[1])
+    end = time.time() + hours * 3600 + minutes * 60 + seconds
+    assert abs(end - refresh) <= 5
+
+
+@pytest.mark.parametrize("name", ["ecr-credential-provider", "ecr-credential-provider-sa"])
+@pytest.mark.parametrize("arguments", [[], ["get-credentials"]])
+def test_it_is_a_drop_in_by_name(helper: Helper, aws, tmp_path: Path, name: str, arguments):
+    """Under the cloud provider's names it is the plugin, with or without its argument."""
+    helper.path = tmp_path / name
+    helper.path.symlink_to(EXECUTABLE)
+    assert HOST in auth_of(helper(*arguments, stdin=request()))
+
+
+@pytest.mark.parametrize(
+    ("image", "key"),
+    [
+        (f"{HOST}/app:1", HOST),
+        (f"{HOST}/app@sha256:{'0' * 64}", HOST),
+        (f"{HOST}/deep/er/app", HOST),
+        (f"{HOST}:443/app", f"{HOST}:443"),
+        (f"{HOST.upper()}/app", HOST.upper()),
+    ],
+)
+def test_images_in_every_written_form(helper: Helper, aws, image: str, key: str):
+    """The key is the registry as the image names it: the kubelet compares it to the image."""
+    assert list(auth_of(helper("kubelet", stdin=request(image)))) == [key]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "nginx",
+        "library/nginx",
+        "docker.io/library/nginx",
+        "registry.k8s.io/pause",
+        "localhost/app",
+        f"{HOST}.evil.com/app",
+        f"evil.com/{HOST}/app",
+        f"user@{HOST}/app",
+        HOST,
+    ],
+)
+def test_a_host_that_is_not_ecr_gets_no_token(helper: Helper, aws, image: str):
+    """An image from elsewhere is answered with an empty auth, and AWS is not asked."""
+    assert auth_of(helper("kubelet", stdin=request(image))) == {}
+    assert aws.requests == 0
+
+
+def test_a_mapped_host_is_served(helper: Helper, aws, home: Path):
+    """A name of the user's own in front of a registry is served like the registry."""
+    folder = home / ".config" / "docker-credential-ecr"
+    folder.mkdir(parents=True)
+    rule = f'[[registry]]\nmatch = "images.example.com"\nregistry = "{HOST}"\n'
+    (folder / "config.toml").write_text(rule)
+    assert "images.example.com" in auth_of(helper("kubelet", stdin=request("images.example.com/a")))
+
+
+def test_docker_and_the_kubelet_share_the_cache(helper: Helper, aws):
+    """The node's identity through the kubelet and Docker's get cost one call together."""
+    password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
+    assert helper.get().secret == password
+    assert aws.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("stdin", "reason"),
+    [
+        (b"", "no request on stdin"),
+        (b"{", "the request is not JSON"),
+        (b"[" * 100_000, "the request is not JSON"),
+        (b"\xff" * (1 << 20), "the request is longer than 256 KiB"),
+        (b"[]", "kind is not"),
+        (request().replace("CredentialProviderRequest", "Other").encode(), "kind is not"),
+        (request(version="v2").encode(), "apiVersion is not known"),
+        (b'{"kind": "CredentialProviderRequest"}', "apiVersion is not known"),
+        (request(image="").encode(), "names no image"),
+        (request(serviceAccountToken=7).encode(), "not of their type"),
+        (request(serviceAccountAnnotations=[1]).encode(), "not of their type"),
+    ],
+)
+def test_what_is_no_request_is_one_clear_line(helper: Helper, aws, stdin: bytes, reason: str):
+    """A malformed request: one line on stderr that does not quote it, exit 1, nothing on stdout."""
+    run = helper("kubelet", stdin=stdin)
+    assert (run.status, run.stdout) == (1, "")
+    assert run.stderr.count("\n") == 1
+    assert run.stderr.startswith("docker-credential-ecr: error: ")
+    assert reason in run.stderr
+    assert "\xff" not in run.stderr
+    assert len(run.stderr) < 400
+
+
+def test_stdin_that_was_never_open(helper: Helper, aws):
+    """Without a stdin at all: the same line, no traceback."""
+    run = helper("kubelet", wrap=("sh", "-c", 'exec "$0" "$@" <&-'))
+    assert (run.status, run.stdout) == (1, "")
+    assert "no request on stdin" in run.stderr
+
+
+def test_no_home_and_a_bare_path(helper: Helper, aws):
+    """The kubelet sets no HOME and little PATH: it works all the same."""
+    run = helper("kubelet", stdin=request(), env={"HOME": None, "PATH": "/nowhere", "LANG": None})
+    assert HOST in auth_of(run)
+    helper("erase", stdin=HOST, env={"HOME": None})
+
+
+def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws):
+    """The kubelet's log gets reason and hints in one line; stdout stays empty."""
+    aws.fault("GetAuthorizationToken", status=400, code="AccessDeniedException", message="CANARY")
+    run = helper("kubelet", stdin=request())
+    assert (run.status, run.stdout) == (1, "")
+    assert run.stderr.count("\n") == 1
+    assert "access denied" in run.stderr
+    assert "hint: allow ecr:GetAuthorizationToken" in run.stderr
+    assert "CANARY" not in run.stderr
+
+
+def test_an_outage_is_bridged_by_a_valid_token(helper: Helper, aws, cache: Path):
+    """With the API down and a token on disk past its renewal time, the token still answers."""
+    password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
+    (entry,) = (cache / HOST).glob("[!.]*")
+    now = int(time.time())
+    text = entry.read_text()
+    for key, value in (("issued", now - 40_000), ("refresh", now - 20_000), ("renew", now - 5)):
+        text = re.sub(rf"^{key} \d+$", f"{key} {value}", text, flags=re.MULTILINE)
+    text = re.sub(r"^expires \d+$", f"expires {now + 595}", text, flags=re.MULTILINE)
+    entry.write_text(text)
+    aws.fault("GetAuthorizationToken", status=500, code="ServerException")
+    assert auth_of(helper("kubelet", stdin=request()))[HOST]["password"] == password
+
+
+@pytest.mark.parametrize("what", ["api", "sts", "metadata", "file", "stdin"])
+def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: Path, what: str):
+    """The API, STS, the metadata service, a file or stdin hang: an error within 30 seconds."""
+    env: dict[str, str | None] = {"AWS_ECR_TIMEOUT": "3"}
+    more: dict[str, object] = {}
+    if what == "api":
+        aws.fault("GetAuthorizationToken", hang=True)
+    elif what == "sts":
+        aws.fault("AssumeRoleWithWebIdentity", hang=True)
+        more = {
+            "serviceAccountToken": jwt(),
+            "serviceAccountAnnotations": {"eks.amazonaws.com/ecr-role-arn": ROLE},
+        }
+    elif what == "metadata":
+        aws.fault("MetadataToken", hang=True)
+        env |= {
+            "AWS_ACCESS_KEY_ID": None,
+            "AWS_SECRET_ACCESS_KEY": None,
+            "AWS_EC2_METADATA_DISABLED": None,
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{aws.url}/",
+            "AWS_METADATA_SERVICE_TIMEOUT": "100",
+        }
+    elif what == "file":
+        os.mkfifo(tmp_path / "token")
+        env |= {
+            "AWS_ACCESS_KEY_ID": None,
+            "AWS_SECRET_ACCESS_KEY": None,
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+            "AWS_ROLE_ARN": ROLE,
+        }
+    start = time.monotonic()
+    process = helper.start("kubelet", env=env)
+    if what != "stdin":
+        process.stdin.write(request(**more).encode())
+        process.stdin.close()
+    stdout, stderr = process.stdout.read(), process.stderr.read().decode()
+    assert time.monotonic() - start < LIMIT
+    assert process.wait(timeout=5) == 1
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        pipe.close()
+    assert stdout == b""
+    assert stderr.startswith("docker-credential-ecr: error: no answer for ")
+    assert stderr.count("\n") == 1
+
+
+def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
+    """The kubelet waits for the pipes even of children: the renewal behind an answer holds none."""
+    helper("kubelet", stdin=request())
+    (entry,) = (cache / HOST).glob("[!.]*")
+    now = int(time.time())
+    text = re.sub(r"^issued \d+$", f"issued {now - 9000}", entry.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^refresh \d+$", f"refresh {now - 5}", text, flags=re.MULTILINE)
+    text = re.sub(r"^renew \d+$", f"renew {now + 8000}", text, flags=re.MULTILINE)
+    entry.write_text(re.sub(r"^expires \d+$", f"expires {now + 9000}", text, flags=re.MULTILINE))
+    aws.fault("GetAuthorizationToken", hang=True)
+    run = helper("kubelet", stdin=request())  # returns at the end of the pipes
+    assert HOST in auth_of(run)
+    until = time.monotonic() + LIMIT
+    while aws.count("GetAuthorizationToken") < 2:
+        assert time.monotonic() < until, "no renewal was started"
+        time.sleep(0.02)
+    aws.clear()
+
+
+def test_a_hundred_at_once_make_one_call(helper: Helper, aws, record_property):
+    """A node that starts a hundred pods of one registry calls once, and all are answered."""
+    processes = [helper.start("kubelet") for _ in range(100)]
+    for process in processes:
+        process.stdin.write(request().encode())
+        process.stdin.close()
+    # Read all pipes while they run, then ask the kernel what the largest one took.
+    passwords = set()
+    for process in processes:
+        answer = json.loads(process.stdout.read())
+        passwords.add(answer["auth"][HOST]["password"])
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+        process.stdout.close()
+        process.stderr.close()
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB, the largest child
+    record_property("largest_process_kib", peak)
+    assert len(passwords) == 1
+    assert aws.count("GetAuthorizationToken") == 1
+
+
+def of_pod(helper: Helper, token: str, role: str | None, **env: str | None) -> Run:
+    annotations = {} if role is None else {"eks.amazonaws.com/ecr-role-arn": role}
+    body = request(serviceAccountToken=token, serviceAccountAnnotations=annotations)
+    return helper("kubelet", stdin=body, env=env)
+
+
+def test_service_accounts_pull_as_their_own_roles_and_leave_no_trace(
+    helper: Helper, aws, home: Path
+):
+    """Two service accounts get tokens of two roles, and neither token is anywhere on disk."""
+    node = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
+    first = auth_of(of_pod(helper, jwt("a", "one"), ROLE))[HOST]["password"]
+    second = auth_of(of_pod(helper, jwt("b", "two"), OTHER_ROLE))[HOST]["password"]
+    again = auth_of(of_pod(helper, jwt("a", "one"), ROLE))[HOST]["password"]
+    assert len({node, first, second, again}) == 4
+    assert aws.issued[first][0].endswith("puller")
+    assert aws.issued[second][0].endswith("other")
+    assert aws.issued[again][0].endswith("puller")
+    on_disk = b"".join(p.read_bytes() for p in home.rglob("*") if p.is_file())
+    assert node.encode() in on_disk
+    for secret in (first, second, again, "SESSION-CANARY", "SECRET-CANARY", "SIGNATURE"):
+        assert secret.encode() not in on_disk
+    assert helper.get().secret == node
+
+
+def test_the_session_tells_namespace_and_service_account(helper: Helper, aws):
+    """CloudTrail shows the role session's name: it says whose pull it was."""
+    auth_of(of_pod(helper, jwt("team", "web"), ROLE))
+    assert "RoleSessionName=team%2Bweb" in aws.calls[0].body
+    assert f"WebIdentityToken={jwt('team', 'web')}" in aws.calls[0].body
+
+
+@pytest.mark.parametrize(
+    ("token", "name"),
+    [
+        (jwt("n" * 63, "s" * 200), r"n{55}-[0-9a-f]{8}"),
+        (jwt("a b\nc&d", "x/y"), r"a-b-c-d%2Bx-y"),
+        ("not-a-token-at-all", "docker-credential-ecr"),
+        ("a.b.c.d.e", "docker-credential-ecr"),
+        (jwt(**{"kubernetes.io": "text"}), "docker-credential-ecr"),
+        (jwt(**{"kubernetes.io": {"namespace": {}, "serviceaccount": {"name": []}}}), r"--%2B--"),
+    ],
+)
+def test_hostile_claims_do_no_harm(helper: Helper, aws, token: str, name: str):
+    """Whatever the claims hold, the session's name is one that STS takes, and it decides nothing."""
+    auth_of(of_pod(helper, token, ROLE))
+    sent = re.search(r"RoleSessionName=([^&]*)", aws.calls[0].body)[1]
+    assert re.fullmatch(name, sent), sent
+
+
+def test_the_role_may_come_from_the_environment_or_be_absent(helper: Helper, aws):
+    """AWS_ECR_ROLE_ARN stands in for an annotation; with neither, the node's identity answers."""
+    role = auth_of(of_pod(helper, jwt(), None, AWS_ECR_ROLE_ARN=ROLE))[HOST]["password"]
+    assert aws.issued[role][0].endswith("puller")
+    node = auth_of(of_pod(helper, jwt(), None))[HOST]["password"]
+    assert aws.issued[node][0] == "AKIATEST"
+
+
+@pytest.mark.parametrize("role", ["puller", "arn:aws:iam::1:user/x", "arn:aws:s3:::x", "a b"])
+def test_a_role_that_is_none_is_refused(helper: Helper, aws, role: str):
+    """An annotation that is no role's ARN is an error that names the annotation."""
+    run = of_pod(helper, jwt(), role)
+    assert (run.status, run.stdout) == (1, "")
+    assert 'the annotation "eks.amazonaws.com/ecr-role-arn" is not the ARN of a role' in run.stderr
+    assert aws.requests == 0
+
+
+def test_a_role_that_cannot_be_assumed(helper: Helper, aws):
+    """STS refuses: the line names the role and the action to allow, and no token of the pod."""
+    aws.fault("AssumeRoleWithWebIdentity", status=403, code="AccessDenied", message="no CANARY")
+    run = of_pod(helper, jwt(), ROLE)
+    assert run.status == 1
+    assert "sts:AssumeRoleWithWebIdentity" in run.stderr
+    assert "CANARY" not in run.stderr
+    assert jwt().split(".")[2] not in run.stderr
+
+
+def test_older_versions_know_no_service_accounts(helper: Helper, aws):
+    """The fields came with v1: a v1beta1 request that has them is answered as the node."""
+    body = request(version="v1beta1", serviceAccountToken=jwt(), serviceAccountAnnotations={})
+    password = auth_of(helper("kubelet", stdin=body, env={"AWS_ECR_ROLE_ARN": ROLE}))[HOST][
+        "password"
+    ]
+    assert aws.issued[password][0] == "AKIATEST"
+
+
+IMAGES = {
+    f"{HOST}/app": "us-east-1",
+    "123456789012.dkr-ecr.us-west-2.on.aws/app": "us-west-2",
+    "public.ecr.aws/team/app": "us-east-1",
+}
+
+
+def test_the_kubelet_itself_decodes_our_answers(kubelet: Path, aws, env, tmp_path: Path):
+    """The kubelet's code with the shipped configuration finds the password for each image.
+
+    Its decoding is strict, its matching is its own; an image from elsewhere gets nothing.
+    """
+    node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
+    pod = {"namespace": "team", "pod": "web-1", "serviceAccount": "web"}
+    images = [*IMAGES, f"{HOST}/second", "registry.k8s.io/pause"]
+    answers = node.pull(*({"image": image, **pod} for image in images))
+    for answer, region in zip(answers, IMAGES.values(), strict=False):
+        assert answer["found"], (answer["image"], node.log)
+        (credential,) = answer["auth"]
+        assert credential["username"] == "AWS"
+        assert aws.issued[credential["password"]][1] == region
+    assert answers[3]["auth"] == answers[0]["auth"]
+    assert answers[4] == {"image": "registry.k8s.io/pause", "found": False, "auth": []}
+
+
+def test_the_kubelet_asks_for_a_fips_image(kubelet: Path, aws, env, tmp_path: Path):
+    """A FIPS image is matched and asked for; with an endpoint override the log says why not."""
+    node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
+    image = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app"
+    (answer,) = node.pull({"image": image, "namespace": "team", "pod": "web-1"})
+    assert not answer["found"]
+    assert "is a FIPS registry, but the configured endpoint" in node.log
+    assert "hint:" in node.log
+
+
+def test_the_kubelet_passes_service_accounts_on(kubelet: Path, aws, env, tmp_path: Path):
+    """Pods with the annotation pull as their role first, the others as the node."""
+    node = Node(kubelet, tmp_path, env, "credential-provider-config-service-accounts.yaml")
+    image = f"{HOST}/app"
+    annotations = {"eks.amazonaws.com/ecr-role-arn": ROLE}
+    own = {"image": image, "namespace": "a", "pod": "p", "serviceAccount": "one"}
+    answers = node.pull(
+        {**own, "token": jwt("a", "one"), "annotations": annotations},
+        {**own, "pod": "q", "token": jwt("a", "one"), "annotations": annotations},
+        {**own, "serviceAccount": "two", "token": jwt("a", "two"), "annotations": {}},
+    )
+    who = [[aws.issued[c["password"]][0] for c in answer["auth"]] for answer in answers]
+    assert who[0][0].endswith("puller")
+    assert who[1] == who[0]
+    assert who[2] == ["AKIATEST"]
+    assert aws.count("AssumeRoleWithWebIdentity") == 1
+
+
+def test_the_shipped_patterns_match_every_kind_of_registry(kubelet: Path, aws, env, tmp_path: Path):
+    """The kubelet's own matcher passes every hostname form of ECR to us, in every partition."""
+    node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
+    lines = (HERE / "registries.tsv").read_text().splitlines()[1:]
+    rows = [line.split("\t") for line in lines]
+    hosts = [r[0].removeprefix("https://").partition("/")[0] for r in rows if r[1] != "-"]
+    # Without credentials every image that is matched leaves a line in the kubelet's log.
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        node.env.pop(name)
+    node.pull(*({"image": f"{host}/app", "namespace": "n", "pod": "p"} for host in hosts))
+    private = [host for host in hosts if "public" not in host]
+    assert len(private) >= 12
+    for host in private:
+        assert f'no AWS credentials for "{host}"' in node.log, host
+
+
+def test_the_installer_is_idempotent_and_undoes_itself(tmp_path: Path):
+    """Dry run changes nothing; twice is once; uninstall leaves nothing, and no other's program."""
+    installer = ["sh", str(KUBERNETES / "install-node.sh")]
+    venv = tmp_path / "venv"
+    options = ["--bin-dir", str(tmp_path / "bin"), "--config", str(tmp_path / "etc" / "c.yaml")]
+    options += ["--venv", str(venv), "--package", "docker-credential-ecr"]
+
+    def install(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*installer, *options, *more], capture_output=True, text=True, check=False, timeout=300
+        )
+
+    dry = install("--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert "would run:" in dry.stdout
+    assert list(tmp_path.iterdir()) == []
+    # A venv whose pip is a program that succeeds: no package index is needed to test the rest.
+    (venv / "bin").mkdir(parents=True)
+    for name in ("python", "docker-credential-ecr"):
+        (venv / "bin" / name).write_text("#!/bin/sh\nexit 0\n")
+        (venv / "bin" / name).chmod(0o755)
+    for _ in range(2):
+        done = install("--service-accounts")
+        assert done.returncode == 0, done.stderr
+    link = tmp_path / "bin" / "ecr-credential-provider"
+    assert os.readlink(link) == str(venv / "bin" / "docker-credential-ecr")
+    assert "requireServiceAccount: true" in (tmp_path / "etc" / "c.yaml").read_text()
+    assert install("--uninstall").returncode == 0
+    assert not link.exists()
+    assert not venv.exists()
+    link.write_text("another program")
+    refused = install()
+    assert refused.returncode == 1
+    assert f'"{link}" is another program' in refused.stderr

@@ -22,6 +22,7 @@ def main() -> None:
     """Hold the conversation that the command line asks for, and leave the process."""
     status = 1
     try:
+        _open_standard_streams()
         status = _converse(sys.argv)
     except HelperError as error:
         _complain(error)
@@ -64,6 +65,18 @@ def _converse(argv: list[str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     return status
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where a standard stream is closed.
+
+    The next file that is opened would take its number, and be sent what is meant for the stream.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _read(descriptor: int, limit: int) -> bytes:

@@ -131,7 +131,7 @@ def directory(environ: "Mapping[str, str]") -> str | None:
     if chosen:
         path = os.path.expanduser(chosen)
         return path if os.path.isabs(path) else None
-    if not _POSIX:
+    if not _POSIX:  # pragma: no cover - Windows
         from platformdirs import user_cache_dir
 
         return user_cache_dir(APPLICATION, appauthor=False)

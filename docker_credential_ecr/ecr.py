@@ -762,11 +762,6 @@ def _explain_connection(error: "Any", subject: str) -> HelperError:
             "check DNS, and that the region exists and is enabled",
             "if this network has a proxy, set HTTPS_PROXY",
         )
-    if "Tunnel connection failed" in cause:
-        return Unavailable(
-            f'{subject}: the proxy refused a tunnel to "{endpoint}"',
-            "check HTTPS_PROXY and its user, or exempt the endpoint with NO_PROXY=.amazonaws.com",
-        )
     what = "refused the connection" if "refused" in cause else "cannot be reached"
     return Unavailable(
         f'{subject}: "{endpoint}" {what}',

@@ -257,8 +257,7 @@ def test_no_place_for_a_cache(aws, helper, tmp_path, changes):
 
     The user database has no home either: a bare process such as the kubelet's is like that.
     """
-    (tmp_path / "passwd").write_text("root:x:0:0:root:/proc/nonexistent:/bin/sh\n")
-    wrap = namespace(f"mount --bind {tmp_path}/passwd /etc/passwd")
+    wrap = without_a_home(tmp_path, "root:x:0:0:root:/proc/nonexistent:/bin/sh\n")
 
     for calls in (1, 2):
         answer = helper.get(env=changes, wrap=wrap)
@@ -267,6 +266,34 @@ def test_no_place_for_a_cache(aws, helper, tmp_path, changes):
         assert aws.count(CALL) == calls
     assert json.loads(helper("list", env=changes, wrap=wrap).stdout) == {}
     assert helper("erase", stdin=HOST, env=changes, wrap=wrap).status == 0
+
+
+def without_a_home(folder, users):
+    """Return what to put before a command so that the user database is ``users``."""
+    (folder / "passwd").write_text(users)
+    return namespace(f"mount --bind {folder}/passwd /etc/passwd")
+
+
+def test_a_user_that_nobody_knows(aws, helper, tmp_path):
+    """In a container under any user id, with no HOME and no entry for it: the answer all the same."""
+    wrap = without_a_home(tmp_path, "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n")
+
+    for calls in (1, 2):
+        assert helper.get(env={"HOME": None}, wrap=wrap).secret in aws.issued
+        assert aws.count(CALL) == calls
+
+
+def test_a_machine_without_a_boot_id(aws, helper, cache):
+    """Where machines cannot be told apart, a token of the machine's own identity is not served."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
+        del helper.env[name]
+    helper.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
+    wrap = namespace("mount -t tmpfs tmpfs /proc/sys/kernel/random")
+
+    for calls in (1, 2):
+        assert helper.get(wrap=wrap).secret in aws.issued
+        assert aws.count(CALL) == calls
+    assert not (cache / HOST).exists()
 
 
 def test_switched_off_means_neither_read_nor_written(aws, helper, entry):

@@ -366,6 +366,12 @@ def role_of_a_rule_denied(env, home, aws):
     aws.fault("AssumeRole", status=403, code="AccessDenied", message="CANARY")
 
 
+def role_that_is_none(env, home, aws):
+    role_of_a_profile(env, home)
+    text = (home / ".aws" / "config").read_text()
+    (home / ".aws" / "config").write_text(text.replace(ROLE, "puller"))
+
+
 def web_identity(env, home):
     without_keys(env)
     env["AWS_ROLE_ARN"] = ROLE
@@ -435,6 +441,18 @@ def no_route(env, home, aws):
 def no_name(env, home, aws):
     del env["AWS_ENDPOINT_URL"]
     return no_network()
+
+
+def packets_are_lost(env, home, aws):
+    """A port whose queue is full answers no connection, as a firewall that drops."""
+    stack = contextlib.ExitStack()
+    port = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0)).getsockname()[1]
+    for _ in range(4):
+        client = stack.enter_context(socket.socket())
+        client.setblocking(False)  # noqa: FBT003 - the name is the function's
+        client.connect_ex(("127.0.0.1", port))
+    env["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+    return stack
 
 
 def nobody_listens(env, home, aws):
@@ -551,6 +569,10 @@ def timeout_too_long(env, home, aws):
     env["AWS_ECR_TIMEOUT"] = "601"
 
 
+def retry_mode_broken(env, home, aws):
+    env["AWS_RETRY_MODE"] = "CANARY"
+
+
 def login_session(env, home, aws):
     without_keys(env)
     env["AWS_PROFILE"] = "dev"
@@ -606,6 +628,7 @@ FAILURES = [
     (denied_public, "access denied to GetAuthorizationToken", "sts:GetServiceBearerToken"),
     (role_denied, f'the role "{ROLE}" cannot be assumed', "allow sts:AssumeRole in"),
     (role_of_a_rule_denied, f'the role "{ROLE}" cannot be assumed', "allow sts:AssumeRole in"),
+    (role_that_is_none, 'a setting of the role "puller" is not valid', "check role_arn"),
     (
         web_identity_denied,
         f'the role "{ROLE}" cannot be assumed',
@@ -622,6 +645,7 @@ FAILURES = [
     (clock_off, "AWS refused the time of the request", "set this machine's clock"),
     (no_route, '"192.0.2.1:8080" cannot be reached', "check the route"),
     (no_name, 'the name "api.ecr.us-east-1.amazonaws.com" cannot be resolved', "check DNS"),
+    (packets_are_lost, "did not answer in time", "needs VPC endpoints"),
     (nobody_listens, '"127.0.0.1:1" refused the connection', "VPC endpoints"),
     (proxy_down, 'the proxy "127.0.0.1:1" refused', "check HTTPS_PROXY"),
     (proxy_refuses, "the proxy", "check HTTPS_PROXY"),
@@ -651,6 +675,7 @@ FAILURES = [
     (our_config_broken, "-", "correct that line"),
     (timeout_broken, "-AWS_ECR_TIMEOUT is not a number", "unset AWS_ECR_TIMEOUT"),
     (timeout_too_long, "-AWS_ECR_TIMEOUT is not a number", "unset AWS_ECR_TIMEOUT"),
+    (retry_mode_broken, '"InvalidRetryModeError"', "run: aws ecr get-login-password"),
     (login_session, "a login session", "botocore[crt]"),
     (fips_with_an_endpoint, '-"{host}" is a FIPS registry', "unset AWS_ENDPOINT_URL"),
     (

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -527,16 +528,75 @@ def test_nobody_listening(aws, helper):
     assert (process.returncode, stderr) == (1, b"")
 
 
+@pytest.mark.parametrize("stream", ["1", "2", "1>&- 2"])
+def test_streams_that_are_closed(aws, helper, cache, stream):
+    """Where a stream is closed, what is meant for it goes nowhere: into no file, no connection."""
+    for action, fault in (("get", None), ("get", "AccessDeniedException")):
+        helper("erase", stdin=HOST)
+        if fault:
+            aws.fault(CALL, code=fault)
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$0" {action} {stream}>&-', str(helper.path)],
+            env=helper.environment(),
+            input=HOST.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        assert done.returncode == (1 if fault else 0)
+        assert b"Traceback" not in done.stderr
+        if stream == "2":
+            assert (b"access denied" if fault else b"Secret") in done.stdout
+        if stream == "1":
+            assert (b"access denied" in done.stderr) == bool(fault)
+    for lock in (cache / ".locks").iterdir():
+        assert lock.read_bytes() == b""
+
+
 def test_nobody_listening_to_an_error(aws, helper):
-    """Nor does a closed stderr keep the reason from stdout."""
+    """Nor does a stderr that nobody reads keep the reason from stdout."""
     aws.fault(CALL, code="AccessDeniedException")
+    read, write = os.pipe()
+    os.close(read)
     done = subprocess.run(
-        ["sh", "-c", 'exec "$0" get 2>&-', str(helper.path)],
+        [str(helper.path), "get"],
         env=helper.environment(),
         input=HOST.encode(),
         stdout=subprocess.PIPE,
+        stderr=write,
         check=False,
     )
+    os.close(write)
 
     assert done.returncode == 1
     assert b"access denied" in done.stdout
+
+
+def test_interrupted(aws, helper):
+    """Ctrl-C ends a get that waits for AWS at once, as shells expect, without a traceback."""
+    aws.fault(CALL, hang=True)
+    process = helper.start("get")
+    process.stdin.write(HOST.encode())
+    process.stdin.close()
+    process.stdin = None
+    end = time.monotonic() + 60
+    while aws.count(CALL) == 0:
+        assert time.monotonic() < end, "AWS was not asked"
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate()
+
+    assert (process.returncode, stdout, stderr) == (130, b"", b"")
+
+
+def test_a_renewal_by_hand_that_fails(aws, helper):
+    """The process behind an answer says why it failed, for who starts it to see."""
+    aws.fault(CALL, code="AccessDeniedException")
+
+    answer = helper("renew", HOST, "0")
+
+    assert (answer.status, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("docker-credential-ecr: error: cannot get a token")
+    assert helper("renew", "ghcr.io", "0").status == 0
+    assert helper("renew", HOST, "CANARY").stderr.startswith("docker-credential-ecr: error: defect")

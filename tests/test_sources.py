@@ -74,6 +74,20 @@ def keys_in_files_of_other_names(env, home, aws):
     return "AKIAELSE"
 
 
+def keys_in_a_boto_configuration(env, home, aws):
+    without_keys(env)
+    env["BOTO_CONFIG"] = write(
+        home / "boto.cfg",
+        "[Credentials]\naws_access_key_id = AKIABOTO\naws_secret_access_key = SECRET-CANARY\n",
+    )
+    return "AKIABOTO"
+
+
+def data_models_of_the_users_own(env, home, aws):
+    (home / ".aws" / "models").mkdir(parents=True)
+    return "AKIATEST"
+
+
 def an_assumed_role(env, home, aws):
     without_keys(env)
     env["AWS_PROFILE"] = "puller"
@@ -201,6 +215,8 @@ SOURCES = [
     static_keys_in_the_credentials_file,
     static_keys_in_the_config_file,
     keys_in_files_of_other_names,
+    keys_in_a_boto_configuration,
+    data_models_of_the_users_own,
     an_assumed_role,
     a_web_identity_in_the_environment,
     a_web_identity_in_a_profile,

@@ -26,7 +26,7 @@ LIFE = 12 * HOUR
 PATIENCE = 60  # seconds for something to come about, far above what it takes
 
 FRESH = 5 * HOUR  # before `refresh`, wherever it was drawn
-DUE = 8 * HOUR  # between `refresh` and `renew`
+DUE = 10 * HOUR  # between `refresh` and `renew`
 LATE = LIFE - 5 * MINUTE  # between `renew` and `expires`
 GONE = LIFE + MINUTE  # past `expires`
 
@@ -466,12 +466,13 @@ def test_the_times_are_in_order(life, credentials, draw):
 
 
 def test_the_times_of_a_whole_life():
-    """A token of 12 hours: renewed behind from 5:09 to 7:48, as drawn, and before from 11:50 on."""
+    """A token of 12 hours: left alone for 5, renewed behind from 10 on, and before at 11:50."""
     first, renew = tokens.schedule(0, LIFE, None, 0.0)
     last, _ = tokens.schedule(0, LIFE, None, 0.999999)
 
+    assert FRESH < first < last < DUE
     assert renew == LIFE - 10 * MINUTE
-    assert (first, last) == (int(0.43 * LIFE), int(0.65 * LIFE) - 1)
+    assert last - first >= 2 * HOUR  # a fleet spreads its calls over hours
 
 
 def test_the_draw_is_a_draw():

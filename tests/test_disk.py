@@ -277,6 +277,7 @@ def without_a_home(folder, users):
 def test_a_user_that_nobody_knows(aws, helper, tmp_path):
     """In a container under any user id, with no HOME and no entry for it: the answer all the same."""
     wrap = without_a_home(tmp_path, "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n")
+    wrap = (*wrap, "unshare", "--user", "--map-user=4242")
 
     for calls in (1, 2):
         assert helper.get(env={"HOME": None}, wrap=wrap).secret in aws.issued
@@ -348,7 +349,7 @@ def test_a_read_only_cache_with_a_token(aws, helper, entry, cache):
 
 def test_a_read_only_cache_with_a_token_that_is_due(aws, helper, entry, cache):
     """Where no renewal can be kept the token is served, and no process is started in vain."""
-    shifted(entry, -8 * 3600)
+    shifted(entry, -10 * 3600)
     wrap = namespace(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
 
     assert helper.get(wrap=wrap).secret == secret_of(entry)

@@ -610,8 +610,8 @@ def fips_dual_stack_with_an_endpoint(env, home, aws):
 
 TRYING = 'cannot get a token for "{host}": '
 LOGIN = "run: aws sso login --profile dev"
-# What is wrong, what the reason says (with TRYING before it unless it starts with a dash: then it
-# is all), and what a hint says.
+# What is wrong; what the reason says, with TRYING before it unless it starts with a dash, or after
+# an operand if it starts with a tilde; and what a hint says, in full if it starts with an equals.
 FAILURES = [
     (no_credentials, '-no AWS credentials for "{host}"', "run: aws configure"),
     (sso_expired, 'the SSO session of profile "dev" has expired', f"={LOGIN}"),
@@ -645,7 +645,7 @@ FAILURES = [
     (clock_off, "AWS refused the time of the request", "set this machine's clock"),
     (no_route, '"192.0.2.1:8080" cannot be reached', "check the route"),
     (no_name, 'the name "api.ecr.us-east-1.amazonaws.com" cannot be resolved', "check DNS"),
-    (packets_are_lost, "did not answer in time", "needs VPC endpoints"),
+    (packets_are_lost, "~did not answer in time", "needs VPC endpoints"),
     (nobody_listens, '"127.0.0.1:1" refused the connection', "VPC endpoints"),
     (proxy_down, 'the proxy "127.0.0.1:1" refused', "check HTTPS_PROXY"),
     (proxy_refuses, "the proxy", "check HTTPS_PROXY"),
@@ -728,7 +728,7 @@ def test_a_failure_says_what_to_do(aws, helper, home, cache, failure):
 
         answer = helper.get(**how)
 
-    whole = reason[1:] if reason.startswith("-") else TRYING + reason
+    whole = reason[1:] if reason[:1] in ("-", "~") else TRYING + reason
     check(answer, whole.format(host=host), hint, cache)
     assert how["host"] != FIPS_HOST or aws.requests == 0
 

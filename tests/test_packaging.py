@@ -136,7 +136,7 @@ def test_a_renewal_starts_the_same_way(aws, helper, cache):
         entry.write_text(
             re.sub(
                 r"^(issued|refresh|renew|expires) (\d+)$",
-                lambda found: f"{found[1]} {int(found[2]) - 8 * 3600}",
+                lambda found: f"{found[1]} {int(found[2]) - 10 * 3600}",
                 entry.read_text(),
                 flags=re.MULTILINE,
             )

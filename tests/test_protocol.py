@@ -539,8 +539,7 @@ def test_streams_that_are_closed(aws, helper, cache, stream):
             ["sh", "-c", f'exec "$0" {action} {stream}>&-', str(helper.path)],
             env=helper.environment(),
             input=HOST.encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             check=False,
         )
         assert done.returncode == (1 if fault else 0)

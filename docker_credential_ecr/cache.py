@@ -12,7 +12,7 @@ its own conditions, so a reader needs no knowledge of AWS, and takes no lock::
     scope ecr us-east-1
     identity profile=prod
     source assume-role
-    replaced 5f0c...
+    replaced 1764237612763
     env AWS_PROFILE=prod
     unset AWS_ACCESS_KEY_ID
     residue AWS_CONTAINER_AUTHORIZATION_TOKEN 1764237612763
@@ -23,9 +23,9 @@ its own conditions, so a reader needs no knowledge of AWS, and takes no lock::
     "the secret as a JSON string literal"
 
 ``issued`` to ``expires`` are epoch seconds (see ``Token``); ``scope``, ``identity``, ``source`` and
-``replaced`` (SHA-256 of the secret that this one took the place of) inform and decide nothing; the
-rest are conditions, and all of them must hold. A key that a reader does not know makes the entry as
-if absent, and so does anything odd about the file: owner, mode, link, size, format, times.
+``replaced`` (a residue of the secret that this one took the place of) only inform; the rest are
+conditions, and all of them must hold. A key that a reader does not know makes the entry as if
+absent, and so does anything odd about the file: owner, mode, link, size, format, times.
 
 Every ``get`` passes here: at module level this imports only what the interpreter has loaded.
 """

@@ -38,7 +38,7 @@ CLAIM_LIFE = 300  # seconds until a renewal behind the answer that did not succe
 
 # The share of a token's life after which it is renewed behind the answer: drawn from here, so
 # that nodes that booted together do not call together. benchmarks/fleet.py shows the effect.
-_REFRESH_FROM, _REFRESH_TO = 0.43, 0.65
+_REFRESH_FROM, _REFRESH_TO = 0.42, 0.72
 # The same for credentials that end before that: the share of their remaining life.
 _EARLY_FROM, _EARLY_TO = 0.75, 0.95
 
@@ -101,9 +101,9 @@ def keep_login(host: str, secret: str, environ: "Mapping[str, str]") -> None:
             "unset AWS_ECR_DISABLE_CACHE, or set AWS_ECR_CACHE_DIR to a directory",
             "or set AWS_ECR_IGNORE_CREDS_STORAGE=true to accept logins without keeping them",
         )
-    digest = _digest(secret)
+    residue = cache.residue_of(secret)
     for token in cache.entries(folder, host):
-        if not token.is_login and (token.secret == secret or token.replaced == digest):
+        if not token.is_login and (token.secret == secret or token.replaced == residue):
             return
     now = int(time.time())
     expires = _expiration(secret, now)
@@ -152,7 +152,7 @@ def renew_behind(token: Token, environ: "Mapping[str, str]") -> None:
     argv = [*start, RENEWAL, token.host, str(token.issued)]
     argv[0] = sys.executable or argv[0]
     try:
-        if os.name == "nt":
+        if os.name == "nt":  # pragma: no cover - Windows
             _spawn_on_windows(argv)
         else:
             null = os.open(os.devnull, os.O_RDWR)
@@ -298,8 +298,8 @@ def _renew(
     stages.append("waiting for another process that asks AWS for the same")
     patience = limit * LOCK_SHARE
     pause = _POLL_FROM
+    held = False
     while True:
-        held = lock is None or lock()
         now = time.time()
         token = cache.lookup(folder, host, environ, now)
         if token is None or not _is_fresh(token, now, newer_than):
@@ -316,13 +316,15 @@ def _renew(
             return token
         if held or time.monotonic() - started > patience:
             break
-        time.sleep(pause * (0.5 + draw()))
-        pause = min(1.5 * pause, _POLL_TO)
+        held = lock is None or lock()  # then look once more: who had it before has written
+        if not held:
+            time.sleep(pause * (0.5 + draw()))
+            pause = min(1.5 * pause, _POLL_TO)
     token = _fetch(host, where, rule, environ, stages, identity=identity, until=until)
     stages.append("writing the cache")
     old = next((t for t in cache.entries(folder, host) if t.name == name), None)
     token.name = name
-    token.replaced = _digest(old.secret) if old is not None else ""
+    token.replaced = cache.residue_of(old.secret) if old is not None else ""
     # The files as they are now must be the files that were read.
     if ecr.conditions(environ) == before and cache.holds(token.conditions, environ):
         token.conditions = (*before, *token.conditions)
@@ -393,7 +395,7 @@ def _name(identity: str, conditions: "Sequence[str]") -> str:
     for line in conditions:
         kind, _, rest = line.partition(" ")
         sources.append(rest.split(" ", 3)[-1] if kind == "file" else rest)
-    return _digest("\n".join((identity, *sources)))[:16]
+    return _file_name("\n".join((identity, *sources)))
 
 
 def _expiration(secret: str, now: int) -> int:
@@ -412,36 +414,65 @@ def _expiration(secret: str, now: int) -> int:
         return latest
 
 
-def _digest(text: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 def _lock(folder: str, key: str) -> "Callable[[], bool] | None":
     """Return a function that tries to take the lock for ``key``, or ``None`` if there can be none.
 
     The lock is the kernel's: it ends with the process that holds it, however that ends.
     """
+    place = f"{folder}/.locks"
+    path = f"{place}/{_file_name(key)}"
     try:
-        from filelock import FileLock, Timeout
-
-        place = f"{folder}/.locks"
         cache.make_private(place)
-        lock = FileLock(f"{place}/{_digest(key)[:16]}", mode=0o600, fallback_to_soft=False)
-    except (OSError, ValueError, ImportError):
+    except (OSError, ValueError):
         return None
 
+    kept: list[object] = []  # the lock lives as long as its object: until this process ends
+
     def take() -> bool:
+        if _is_held(path):
+            return False
         try:
+            from filelock import FileLock, Timeout
+        except ImportError:  # pragma: no cover - a broken installation
+            return True
+        try:
+            lock = FileLock(path, mode=0o600, fallback_to_soft=False)
+            kept.append(lock)
             lock.acquire(timeout=0)
         except Timeout:
             return False
-        except (OSError, NotImplementedError):
+        except (OSError, NotImplementedError, ValueError):
             pass  # no lock to be had here: done without
         return True
 
     return take
+
+
+def _is_held(path: str) -> bool:
+    """Whether another process holds the lock, as far as that can be told without the library.
+
+    Importing filelock costs more than all else that a waiter does: a herd would spend its
+    processors on that, and not on the one call that it waits for.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except (ImportError, AttributeError, OSError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _file_name(text: str) -> str:
+    """Return a short name for ``text``, the same in every process."""
+    return f"{int(cache.residue_of(text)):016x}"
 
 
 def _spawn_on_windows(argv: list[str]) -> None:  # pragma: no cover - Windows

@@ -352,7 +352,7 @@ def certificates(folder: Path) -> None:
         subprocess.run(["openssl", *argv], cwd=folder, check=True, capture_output=True)
 
 
-def enter_namespace(arguments: list[str]) -> int:
+def enter_namespace(arguments: list[str], program: str = "run.py") -> int:
     """Run this program again inside namespaces of its own."""
     with tempfile.TemporaryDirectory(prefix="ecr-bench-") as folder:
         hosts = Path(folder) / "hosts"
@@ -362,7 +362,7 @@ def enter_namespace(arguments: list[str]) -> int:
             f' && ip address add {METADATA}/32 dev lo && exec "$@"'
         )
         inside = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        again = [sys.executable, str(HERE / "run.py"), "--inside", folder, *arguments]
+        again = [sys.executable, str(HERE / program), "--inside", folder, *arguments]
         return subprocess.run([*inside, "sh", "-c", script, "sh", *again], check=False).returncode
 
 

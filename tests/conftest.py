@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -68,6 +69,16 @@ class Helper:
         self, *args: str, env: dict[str, str | None] | None = None
     ) -> subprocess.Popen[bytes]:
         """Start with ``args`` and pipes on all three descriptors, as Docker and the kubelet do."""
+        # As a terminal would: whoever runs the tests behind may have SIGINT ignored, which is inherited.
+        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return self._start(args, env)
+        finally:
+            signal.signal(signal.SIGINT, usual)
+
+    def _start(
+        self, args: tuple[str, ...], env: dict[str, str | None] | None
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [str(self.path), *args],
             stdin=subprocess.PIPE,

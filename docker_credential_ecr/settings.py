@@ -133,7 +133,7 @@ def paths(environ: "Mapping[str, str]") -> tuple[str, ...]:
         user = _first_absolute([environ.get("XDG_CONFIG_HOME", ""), f"{_home(environ)}/.config"])
         site = _first_absolute([*environ.get("XDG_CONFIG_DIRS", "").split(":"), "/etc/xdg"])
         folders = [os.path.join(folder, APPLICATION) for folder in (user, site)]
-    else:
+    else:  # pragma: no cover - macOS, Windows and others
         from platformdirs import PlatformDirs
 
         places = PlatformDirs(APPLICATION, appauthor=False)

@@ -172,7 +172,8 @@ def test_already_done_says_so(helper, config) -> None:
     state = config.stat()
     done = helper("configure", HOST)
     assert (done.status, done.stdout) == (0, f'{HOST}: configured already in "{config}"\n')
-    assert config.stat() == state
+    after = config.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (state.st_ino, state.st_mtime_ns)
     assert helper("configure", "--dry-run", HOST).stdout == done.stdout
 
 
@@ -500,6 +501,38 @@ def test_misuse(helper, config, arguments, reason: str) -> None:
     assert "docker-credential-ecr: hint: " in done.stderr
     assert "canary" not in done.stderr
     assert not config.exists()
+
+
+def test_remove_with_a_broken_file_of_ours(helper, config, home) -> None:
+    """Our own file, broken meanwhile, is left alone, and Docker still gets its store back."""
+    put(config, FILES["credsStore"])
+    helper("configure", "--all")
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    rules.write_text("[broken")
+    assert helper("configure", "--remove").status == 0
+    assert (read(config), rules.read_text()) == (FILES["credsStore"], "[broken")
+
+
+def test_an_unreadable_file(helper, config) -> None:
+    """A file that cannot be read is named, with the command that opens it."""
+    put(config, REAL_LIFE)
+    config.chmod(0)
+    drop = "-dac_override,-dac_read_search"
+    user = ("setpriv", "--bounding-set", drop, "--inh-caps", drop) if os.geteuid() == 0 else ()
+    done = helper("configure", HOST, wrap=user)
+    assert (done.status, done.stdout) == (1, "")
+    assert f'error: cannot read "{config}": Permission denied' in done.stderr
+    assert f"hint: make it readable: chmod u+r '{config}'" in done.stderr
+
+
+def test_the_owner_stays(helper, config) -> None:
+    """Root, who edits a user's file, leaves it that user's."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    put(config, REAL_LIFE)
+    os.chown(config, 65534, 65533)
+    assert helper("configure", HOST).status == 0
+    assert (config.stat().st_uid, config.stat().st_gid) == (65534, 65533)
 
 
 BLANK = st.text(" \t\n", max_size=3)

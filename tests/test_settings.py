@@ -523,3 +523,22 @@ def test_a_bad_file_is_an_error_of_every_miss(helper, aws, env, home) -> None:
     assert aws.requests == 0
     assert helper("list").status == 0
     assert helper("erase", stdin=HOST).status == 0
+
+
+def test_a_hit_reads_no_rules(helper, aws, env, home) -> None:
+    """With rules, a fallback and a mapped name, a hit still loads neither them nor TOML."""
+    name = "images.example.com"
+    path = home / "rules.toml"
+    path.write_text(
+        f'[[registry]]\nmatch = "{name}"\nregistry = "{HOST}"\n[fallback]\nhelper = "pass"\n'
+    )
+    env["AWS_ECR_CONFIG_FILE"] = str(path)
+    shown: dict[str, str | None] = {"PYTHONPROFILEIMPORTTIME": "1"}
+    # What measures the tests reads TOML itself.
+    shown |= {variable: None for variable in env if variable.startswith("COVERAGE_")}
+    for host in (HOST, name):
+        assert "tomllib" in helper.get(host, env=shown).stderr
+        hit = helper.get(host, env=shown)
+        assert "docker_credential_ecr.protocol" in hit.stderr
+        for module in ("tomllib", "docker_credential_ecr.settings", "fallback", "commands"):
+            assert module not in hit.stderr

@@ -104,7 +104,6 @@ class _Doctor:
         self.config: docker.DockerConfig | None = None
         self.survey: Survey | None = None
         self.date: float | None = None  # the service's clock less ours, in seconds
-        self.identified = False
         self.secret = ""
 
     @property
@@ -163,9 +162,6 @@ class _Doctor:
 
     def _skipped(self, why: str) -> list[Finding]:
         return [self._finding(SKIPPED, why)]
-
-    def _failed(self, name: str) -> bool:
-        return any(f.name == name and f.state == ERROR for f in self.findings)
 
     # The checks, in order.
 
@@ -512,7 +508,6 @@ class _Doctor:
             return [self._finding(WARNING, _bare(error.reason), *error.hints)]
         except HelperError as error:
             return [self._finding(ERROR, _bare(error.reason), *error.hints)]
-        self.identified = True
         return self._ok(f'"{one_line(arn)}"')
 
     def _token(self) -> list[Finding]:

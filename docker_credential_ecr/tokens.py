@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Seconds for everything, lock and credentials included: the kubelet kills at 60, people sooner.
 TIMEOUT = 25.0
 TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
-LOCK_SHARE = 0.5  # of the time-out; a lock that cannot be had by then is done without
+LOCK_SHARE = 0.7  # of the time-out; a lock that cannot be had by then is done without
 PATIENCE = 0.8  # of the time-out, after which a throttled call is not tried again
 # Seconds between two looks for the token that another process is fetching: from, to. They grow, as
 # a herd of 200 that looks every 20 ms leaves no processor to the one that fetches.

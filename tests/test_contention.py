@@ -176,6 +176,22 @@ def test_a_registry_of_another_profile_copies_nothing(aws, helper):
     assert aws.requests == 2
 
 
+@pytest.mark.usefixtures("profiles")
+def test_two_rules_never_see_each_others_token(aws, helper, home):
+    """In one environment two rules are two identities: no token is copied from one to the other."""
+    rules = home / "config.toml"
+    rules.write_text(
+        f'[[registry]]\nmatch = "{HOST}"\nprofile = "prod"\n'
+        f'[[registry]]\nmatch = "{OTHER_ACCOUNT}"\nprofile = "dev"\n'
+    )
+    env = {"AWS_ECR_CONFIG_FILE": str(rules)}
+
+    for _ in range(2):
+        assert aws.issued[helper.get(HOST, env=env).secret][0] == "AKIAPROD"
+        assert aws.issued[helper.get(OTHER_ACCOUNT, env=env).secret][0] == "AKIADEV"
+    assert aws.requests == 2
+
+
 def test_a_lock_that_cannot_be_had_in_time_is_done_without(aws, helper, cache):
     """Somebody who holds the lock and never lets go costs time, not the answer."""
     helper.get()
@@ -184,7 +200,7 @@ def test_a_lock_that_cannot_be_had_in_time_is_done_without(aws, helper, cache):
 
     with lock.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        secret = helper.get(env={"AWS_ECR_TIMEOUT": "2"}).secret
+        secret = helper.get(env={"AWS_ECR_TIMEOUT": "8"}).secret
 
     assert aws.count(CALL) == 2
     assert secret in aws.issued

@@ -499,7 +499,7 @@ def ca_bundle_missing(env, home, aws):
 
 
 def throttled(env, home, aws):
-    env["AWS_ECR_TIMEOUT"] = "2"
+    env["AWS_ECR_TIMEOUT"] = "4"
     aws.fault(CALL, code="ThrottlingException", message="CANARY")
 
 
@@ -512,13 +512,13 @@ def dropped(env, home, aws):
 
 
 def hanging(env, home, aws):
-    env["AWS_ECR_TIMEOUT"] = "1"
+    env["AWS_ECR_TIMEOUT"] = "4"
     aws.fault(CALL, hang=True)
 
 
 def hanging_process(env, home, aws):
     without_keys(env)
-    env["AWS_ECR_TIMEOUT"] = "1"
+    env["AWS_ECR_TIMEOUT"] = "4"
     write(home / ".aws" / "config", "[default]\ncredential_process = sleep 20\n")
 
 
@@ -656,8 +656,8 @@ FAILURES = [
     (throttled, "AWS throttles this account's calls", "try again in a minute"),
     (server_error, "GetAuthorizationToken failed with status 500", "try again in a minute"),
     (dropped, "the connection to", "try again"),
-    (hanging, '-no answer for "{host}" within 1 s, while calling "127.0.0.1:', "AWS_ECR_TIMEOUT"),
-    (hanging_process, '-no answer for "{host}" within 1 s, while looking for', "AWS_ECR_TIMEOUT"),
+    (hanging, '-no answer for "{host}" within 4 s, while calling "127.0.0.1:', "AWS_ECR_TIMEOUT"),
+    (hanging_process, '-no answer for "{host}" within 4 s, while looking for', "AWS_ECR_TIMEOUT"),
     (a_failing_process, 'the credential source "custom-process"', "credential_process by hand"),
     (
         a_babbling_process,

@@ -113,9 +113,11 @@ def test_the_executable_starts_the_interpreter_itself():
     ],
     ids=lambda argv: " ".join(Path(word).name for word in argv),
 )
-def test_every_way_to_start_it(argv):
+def test_every_way_to_start_it(tmp_path, argv):
     """Each name for the program is the same program."""
-    done = subprocess.run([*argv, "version"], capture_output=True, text=True, check=True, env={})
+    done = subprocess.run(
+        [*argv, "version"], capture_output=True, text=True, check=True, env={}, cwd=tmp_path
+    )
 
     assert done.stdout.startswith(f"{NAME} ({PACKAGE}) ")
     assert done.stderr == ""
@@ -144,7 +146,12 @@ def test_a_renewal_starts_the_same_way(aws, helper, cache):
         for claim in (cache / host).glob(".*.renewal"):
             claim.unlink()
         answer = subprocess.run(
-            [*argv, "get"], input=host.encode(), capture_output=True, check=True, env=helper.env
+            [*argv, "get"],
+            input=host.encode(),
+            capture_output=True,
+            check=True,
+            env=helper.env,
+            cwd=helper.env["HOME"],  # not the checkout: -m looks there first
         )
         assert json.loads(answer.stdout)["Secret"] == old
         end = time.monotonic() + 60

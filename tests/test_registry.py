@@ -148,6 +148,12 @@ def test_every_way_to_write_one_host(url):
         f"https://{HOST}#@evil.com",
         f"https://{HOST}?x",
         f"https://evil.com/?{HOST}",
+        f'{HOST}/a"b',
+        f"{HOST}/a?b",
+        f"{HOST}/a#b",
+        f"{HOST}/a@b",
+        f"{HOST}/a b",
+        f"{HOST}/a\\b",
         f"https://evil.com#{HOST}",
         f"https://evil.com\\{HOST}",
         f"{HOST}\\.evil.com",
@@ -274,7 +280,25 @@ NEARLY = st.builds(
     st.sampled_from([".", ".", ".", "", "-"]),
     DOMAIN,
     st.sampled_from(["", "", "", ":443", ":0", ":70000", ":x", "."]),
-    st.sampled_from(["", "", "/", "/v2/", "/a b", "?x", "#x", "@evil.com", "\n", "\\x"]),
+    st.sampled_from(
+        [
+            "",
+            "",
+            "/",
+            "/v2/",
+            "/a b",
+            '/"',
+            "/?x",
+            "/#x",
+            "/@x",
+            "/\\x",
+            "?x",
+            "#x",
+            "@evil.com",
+            "\n",
+            "\\x",
+        ]
+    ),
 )
 
 

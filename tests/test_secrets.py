@@ -93,7 +93,7 @@ def test_no_failure_shows_a_secret(aws, helper, home, source, fault):
     """Whatever the services answer, neither it nor what was sent to them is on any stream."""
     set_up, calls = source
     env = helper.env
-    env.update(AWS_MAX_ATTEMPTS="1", AWS_ECR_TIMEOUT="2", AWS_METADATA_SERVICE_NUM_ATTEMPTS="1")
+    env.update(AWS_MAX_ATTEMPTS="1", AWS_ECR_TIMEOUT="10", AWS_METADATA_SERVICE_NUM_ATTEMPTS="1")
     if set_up is not static:
         del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     set_up(env, home, aws)

@@ -454,9 +454,7 @@ TYPED = [
 
 @pytest.mark.parametrize(("typed", "offered"), TYPED, ids=[typed for typed, _ in TYPED])
 @pytest.mark.parametrize("shell", COMPLETIONS)
-def test_shells_complete(
-    helper, env, aws, home, shell, typed, offered
-) -> None:
+def test_shells_complete(helper, env, aws, home, shell, typed, offered) -> None:
     """A real shell offers commands, options, and the registries with a token on disk."""
     if shutil.which(shell, path=env["PATH"]) is None:
         pytest.skip(f"{shell} is not installed")

@@ -59,8 +59,13 @@ def answers(processes):
 
 @pytest.fixture
 def slow(helper):
-    """Let a wait take what it takes: this machine may be slow."""
+    """Let a wait take what it takes: this machine may be slow.
+
+    Coverage is measured elsewhere: in each of a herd it would cost more than what it measures.
+    """
     helper.env["AWS_ECR_TIMEOUT"] = "300"
+    for name in [name for name in helper.env if name.startswith("COVERAGE_")]:
+        del helper.env[name]
 
 
 @pytest.fixture

@@ -168,11 +168,10 @@ def test_stdin_that_was_never_open(helper: Helper, aws):
     assert "no request on stdin" in run.stderr
 
 
-def test_no_home_and_a_bare_path(helper: Helper, aws):
+def test_no_home_and_a_bare_path(helper: Helper, aws, tmp_path: Path):
     """The kubelet sets no HOME and little PATH: it works all the same."""
-    run = helper("kubelet", stdin=request(), env={"HOME": None, "PATH": "/nowhere", "LANG": None})
-    assert HOST in auth_of(run)
-    helper("erase", stdin=HOST, env={"HOME": None})
+    bare = {"HOME": None, "PATH": "/nowhere", "LANG": None, "XDG_CACHE_HOME": str(tmp_path)}
+    assert HOST in auth_of(helper("kubelet", stdin=request(), env=bare))
 
 
 def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws):

@@ -429,12 +429,16 @@ def _lock(folder: str, key: str) -> "Callable[[], bool] | None":
     kept: list[object] = []  # the lock lives as long as its object: until this process ends
 
     def take() -> bool:
-        if _is_held(path):
+        descriptor = _reserve(path)
+        if descriptor is None:
             return False
         try:
             from filelock import FileLock, Timeout
         except ImportError:  # pragma: no cover - a broken installation
             return True
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
         try:
             lock = FileLock(path, mode=0o600, fallback_to_soft=False)
             kept.append(lock)
@@ -448,26 +452,26 @@ def _lock(folder: str, key: str) -> "Callable[[], bool] | None":
     return take
 
 
-def _is_held(path: str) -> bool:
-    """Whether another process holds the lock, as far as that can be told without the library.
+def _reserve(path: str) -> int | None:
+    """Return a descriptor that keeps others away from the lock, or ``None`` if they have it.
 
-    Importing filelock costs more than all else that a waiter does: a herd would spend its
-    processors on that, and not on the one call that it waits for.
+    -1 where that cannot be told without the library. Importing filelock costs more than all else
+    that a waiter does: of a herd only one is to import it, and the rest to leave it the processors.
+    filelock itself then decides who fetches; this only tells who is worth the import.
     """
     try:
         import fcntl
 
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
     except (ImportError, AttributeError, OSError):
-        return False
+        return -1
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
         os.close(descriptor)
+        return None if isinstance(error, BlockingIOError) else -1
+    return descriptor
 
 
 def _file_name(text: str) -> str:

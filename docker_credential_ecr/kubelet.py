@@ -10,7 +10,7 @@ import time
 
 from . import registry, tokens
 from .cache import Token
-from .errors import HelperError
+from .errors import HelperError, NoCredentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(
     try:
         # All of it in a thread: whatever hangs, an answer or an error is out in time.
         response, token = tokens.within(
-            DEADLINE, lambda _: _respond(read(REQUEST_LIMIT), environ), "the kubelet"
+            DEADLINE, lambda stages: _converse(read, environ, stages), "the kubelet"
         )
     except HelperError as error:
         line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
@@ -56,25 +56,32 @@ def run(
     return 0
 
 
-def _respond(data: bytes, environ: "Mapping[str, str]") -> "tuple[dict[str, Any], Token | None]":
+def _converse(
+    read: "Callable[[int], bytes]", environ: "Mapping[str, str]", stages: list[str]
+) -> "tuple[dict[str, Any], Token | None]":
     """Return the response to one request, and the node's token to renew behind it, if any."""
-    request = _request(data)
-    image = request["image"]
-    server = _server(image)
+    stages.append("reading the request")
+    request = _request(read(REQUEST_LIMIT))
+    stages.append("looking for a token")
+    server = _server(request["image"])
     host = registry.host_of(server) if server else None
     token = None
     of_node = True
+    keep = NOT_OURS
     if host is not None:
         limited = {**environ, "AWS_ECR_TIMEOUT": str(min(tokens.timeout_of(environ), DEADLINE - 2))}
-        role = _role(request, environ)
-        identity_token = request.get("serviceAccountToken")
-        if identity_token and role:
-            of_node = False
-            token = _of_service_account(host, role, identity_token, limited)
-        else:
-            token = tokens.authorize(host, limited)
+        try:
+            if request.get("serviceAccountToken") and _role(request, environ):
+                of_node = False
+                token = _of_service_account(host, request, limited)
+            else:
+                token = tokens.authorize(host, limited)
+        except NoCredentials:
+            found = registry.parse(host)
+            if found is None or found.service != "ecr-public":
+                raise
+            keep = SHORT  # pulled anonymously, until there are credentials
     auth = {}
-    keep = NOT_OURS
     if token is not None:
         auth[server] = {"username": _USER, "password": token.secret}
         now = int(time.time())
@@ -135,36 +142,42 @@ def _server(image: str) -> str:
     return ""
 
 
-def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> str:
+def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> object:
+    """Return what should be the ARN of the role to assume, or nothing: the node's identity."""
     annotations = request.get("serviceAccountAnnotations") or {}
-    annotated = annotations.get(ROLE_ANNOTATION)
-    role = annotated or environ.get(ROLE_VARIABLE) or ""
-    if role and not _is_role(role):
-        where = f'the annotation "{ROLE_ANNOTATION}"' if annotated else f'"{ROLE_VARIABLE}"'
-        raise HelperError(
-            f"{where} is not the ARN of a role",
-            "set it to an ARN such as arn:aws:iam::123456789012:role/puller",
-        )
-    return str(role)
+    return annotations.get(ROLE_ANNOTATION) or environ.get(ROLE_VARIABLE)
 
 
-def _is_role(arn: object) -> bool:
-    if not isinstance(arn, str) or not arn.isascii() or not arn.isprintable() or " " in arn:
+def _checked_role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> str:
+    role = _role(request, environ)
+    if isinstance(role, str) and _is_role(role):
+        return role
+    annotated = (request.get("serviceAccountAnnotations") or {}).get(ROLE_ANNOTATION)
+    where = f'the annotation "{ROLE_ANNOTATION}"' if annotated else f'"{ROLE_VARIABLE}"'
+    raise HelperError(
+        f"{where} is not the ARN of a role",
+        "set it to an ARN such as arn:aws:iam::123456789012:role/puller",
+    )
+
+
+def _is_role(arn: str) -> bool:
+    if not arn.isascii() or not arn.isprintable() or " " in arn:
         return False
-    prefix, _, resource = arn.rpartition(":")
-    arn_word, _, service, region, account = (*prefix.split(":"), "", "", "", "")[:5]
-    return (arn_word, service, region) == ("arn", "iam", "") and (
+    # A role's path may hold colons.
+    word, _, service, region, account, resource = (*arn.split(":", 5), *[""] * 5)[:6]
+    return (word, service, region) == ("arn", "iam", "") and (
         account.isdecimal() and resource.startswith("role/")
     )
 
 
 def _of_service_account(
-    host: str, role: str, identity_token: str, environ: "Mapping[str, str]"
+    host: str, request: "Mapping[str, Any]", environ: "Mapping[str, str]"
 ) -> Token | None:
     """Return a token for a pod's own identity. It never touches the disk."""
     from . import ecr
 
     limit = tokens.timeout_of(environ)
+    identity_token = request["serviceAccountToken"]
 
     def work(stages: list[str]) -> Token | None:
         found = tokens.target(host, environ)
@@ -177,7 +190,7 @@ def _of_service_account(
             environ,
             stages,
             until=time.monotonic() + tokens.PATIENCE * limit,
-            role_arn=role,
+            role_arn=_checked_role(request, environ),
             session_name=session_name(identity_token),
             identity_token=identity_token,
         )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import json
 import os
 import re
-import resource
 import subprocess
+import sys
+import threading
 import time
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -185,6 +189,20 @@ def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws):
     assert "CANARY" not in run.stderr
 
 
+def test_public_images_need_no_credentials(helper: Helper, aws):
+    """Without AWS credentials ECR Public gets an empty auth, kept for a minute: an anonymous pull.
+
+    A private registry's image gets the reason.
+    """
+    none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+    run = helper("kubelet", stdin=request("public.ecr.aws/team/app"), env=none)
+    assert auth_of(run) == {}
+    assert json.loads(run.stdout)["cacheDuration"] == "0h1m0s"
+    run = helper("kubelet", stdin=request(), env=none)
+    assert (run.status, run.stdout) == (1, "")
+    assert f'no AWS credentials for "{HOST}"' in run.stderr
+
+
 def test_an_outage_is_bridged_by_a_valid_token(helper: Helper, aws, cache: Path):
     """With the API down and a token on disk past its renewal time, the token still answers."""
     password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
@@ -199,13 +217,16 @@ def test_an_outage_is_bridged_by_a_valid_token(helper: Helper, aws, cache: Path)
     assert auth_of(helper("kubelet", stdin=request()))[HOST]["password"] == password
 
 
-@pytest.mark.parametrize("what", ["api", "sts", "metadata", "file", "stdin"])
+@pytest.mark.parametrize("what", ["api", "sts", "metadata", "token file", "config.toml"])
 def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: Path, what: str):
-    """The API, STS, the metadata service, a file or stdin hang: an error within 30 seconds."""
+    """The API, STS, the metadata service or a file hang: one line says where, within the limit."""
     env: dict[str, str | None] = {"AWS_ECR_TIMEOUT": "3"}
     more: dict[str, object] = {}
     if what == "api":
         aws.fault("GetAuthorizationToken", hang=True)
+    elif what == "config.toml":
+        os.mkfifo(tmp_path / "config.toml")
+        env["AWS_ECR_CONFIG_FILE"] = str(tmp_path / "config.toml")
     elif what == "sts":
         aws.fault("AssumeRoleWithWebIdentity", hang=True)
         more = {
@@ -221,7 +242,7 @@ def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: P
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{aws.url}/",
             "AWS_METADATA_SERVICE_TIMEOUT": "100",
         }
-    elif what == "file":
+    elif what == "token file":
         os.mkfifo(tmp_path / "token")
         env |= {
             "AWS_ACCESS_KEY_ID": None,
@@ -231,17 +252,46 @@ def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: P
         }
     start = time.monotonic()
     process = helper.start("kubelet", env=env)
-    if what != "stdin":
-        process.stdin.write(request(**more).encode())
-        process.stdin.close()
+    process.stdin.write(request(**more).encode())
+    process.stdin.close()
+    line = line_in_time(process, start)
+    assert f'no answer for "{HOST}" within 3 s, while ' in line
+
+
+def test_the_kubelets_limit_is_above_the_users(helper: Helper, aws):
+    """With AWS_ECR_TIMEOUT=600, and where stdin hangs, an error is out all the same."""
+    aws.fault("GetAuthorizationToken", hang=True)
+    start = time.monotonic()
+    patient = helper.start("kubelet", env={"AWS_ECR_TIMEOUT": "600"})
+    patient.stdin.write(request().encode())
+    patient.stdin.close()
+    silent = helper.start("kubelet")  # its stdin stays open
+    assert f'no answer for "{HOST}" within ' in line_in_time(patient, start)
+    assert "while reading the request" in line_in_time(silent, start)
+
+
+def line_in_time(process: subprocess.Popen[bytes], start: float) -> str:
+    """Return the one line of a process that fails within the limit."""
     stdout, stderr = process.stdout.read(), process.stderr.read().decode()
     assert time.monotonic() - start < LIMIT
     assert process.wait(timeout=5) == 1
     for pipe in (process.stdin, process.stdout, process.stderr):
         pipe.close()
     assert stdout == b""
-    assert stderr.startswith("docker-credential-ecr: error: no answer for ")
+    assert stderr.startswith("docker-credential-ecr: error: ")
     assert stderr.count("\n") == 1
+    return stderr
+
+
+def test_a_lock_that_is_never_released_is_done_without(helper: Helper, aws, cache: Path):
+    """A process that holds the lock and hangs costs patience, not the answer."""
+    auth_of(helper("kubelet", stdin=request()))
+    (lock,) = (cache / ".locks").iterdir()
+    helper("erase", stdin=HOST)
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert HOST in auth_of(helper("kubelet", stdin=request(), env={"AWS_ECR_TIMEOUT": "3"}))
+    assert aws.count("GetAuthorizationToken") == 2
 
 
 def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
@@ -263,13 +313,28 @@ def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
     aws.clear()
 
 
-def test_a_hundred_at_once_make_one_call(helper: Helper, aws, record_property):
-    """A node that starts a hundred pods of one registry calls once, and all are answered."""
+def test_a_hundred_at_once_make_one_call(helper: Helper, aws, capsys, record_property):
+    """A node that starts a hundred pods of one registry calls once, and all are answered.
+
+    The memory of the whole herd is reported: what it shares is counted once (PSS).
+    """
+    aws.delay = 2  # seconds: nobody is answered before all of them are there
     processes = [helper.start("kubelet") for _ in range(100)]
+    peaks = {"pss": 0, "rss": 0, "processes": 0}
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            sizes = [size for process in processes if (size := memory_of(process.pid))]
+            peaks["processes"] = max(peaks["processes"], len(sizes))
+            for kind in ("pss", "rss"):
+                peaks[kind] = max(peaks[kind], sum(size[kind] for size in sizes))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     for process in processes:
         process.stdin.write(request().encode())
         process.stdin.close()
-    # Read all pipes while they run, then ask the kernel what the largest one took.
     passwords = set()
     for process in processes:
         answer = json.loads(process.stdout.read())
@@ -278,10 +343,28 @@ def test_a_hundred_at_once_make_one_call(helper: Helper, aws, record_property):
         assert process.wait() == 0
         process.stdout.close()
         process.stderr.close()
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # KiB, the largest child
-    record_property("largest_process_kib", peak)
+    done.set()
+    watcher.join()
     assert len(passwords) == 1
     assert aws.count("GetAuthorizationToken") == 1
+    assert peaks["pss"] > 0
+    report = f"{peaks['pss'] >> 10} MiB (PSS), {peaks['rss'] >> 10} MiB (RSS)"
+    record_property("herd_memory", report)
+    with capsys.disabled():
+        sys.stdout.write(f"\na herd of {peaks['processes']} for one registry: {report}\n")
+
+
+def memory_of(pid: int) -> dict[str, int] | None:
+    """Return a process's memory in KiB, ``None`` if it is gone."""
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        found = {
+            kind: re.search(rf"^{kind}: +(\d+) kB$", text, re.MULTILINE | re.IGNORECASE)
+            for kind in ("pss", "rss")
+        }
+        if all(found.values()):
+            return {kind: int(match[1]) for kind, match in found.items()}
+    return None
 
 
 def of_pod(helper: Helper, token: str, role: str | None, **env: str | None) -> Run:
@@ -290,23 +373,39 @@ def of_pod(helper: Helper, token: str, role: str | None, **env: str | None) -> R
     return helper("kubelet", stdin=body, env=env)
 
 
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
+
+
+def test_service_accounts_leave_no_trace_on_an_empty_disk(helper: Helper, aws, tmp_path: Path):
+    """A pod's token makes no file, no directory and no lock, whoever asks first."""
+    before = files_below(tmp_path)
+    auth_of(of_pod(helper, jwt("a", "one"), ROLE, TMPDIR=str(tmp_path)))
+    assert files_below(tmp_path) == before
+
+
 def test_service_accounts_pull_as_their_own_roles_and_leave_no_trace(
-    helper: Helper, aws, home: Path
+    helper: Helper, aws, home: Path, cache: Path
 ):
-    """Two service accounts get tokens of two roles, and neither token is anywhere on disk."""
+    """Two service accounts get tokens of two roles; each leaves every byte on disk as it was.
+
+    Neither is answered with the other's token, with the node's, or the node with theirs.
+    """
     node = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
-    first = auth_of(of_pod(helper, jwt("a", "one"), ROLE))[HOST]["password"]
-    second = auth_of(of_pod(helper, jwt("b", "two"), OTHER_ROLE))[HOST]["password"]
-    again = auth_of(of_pod(helper, jwt("a", "one"), ROLE))[HOST]["password"]
-    assert len({node, first, second, again}) == 4
-    assert aws.issued[first][0].endswith("puller")
-    assert aws.issued[second][0].endswith("other")
-    assert aws.issued[again][0].endswith("puller")
-    on_disk = b"".join(p.read_bytes() for p in home.rglob("*") if p.is_file())
-    assert node.encode() in on_disk
-    for secret in (first, second, again, "SESSION-CANARY", "SECRET-CANARY", "SIGNATURE"):
-        assert secret.encode() not in on_disk
+    before = files_below(home)
+    assert any(node.encode() in content for content in before.values())
+    pods = [("a", "one", ROLE, "puller"), ("b", "two", OTHER_ROLE, "other")]
+    seen = {node}
+    for namespace, name, role, who in [*pods, *pods]:
+        password = auth_of(of_pod(helper, jwt(namespace, name), role))[HOST]["password"]
+        assert aws.issued[password][0].endswith(who)
+        assert files_below(home) == before
+        seen.add(password)
+    assert len(seen) == 5
     assert helper.get().secret == node
+    everything = b"".join(files_below(home).values())
+    for canary in (*(seen - {node}), "SESSION-CANARY", "SECRET-CANARY", "SIGNATURE", ROLE):
+        assert canary.encode() not in everything
 
 
 def test_the_session_tells_namespace_and_service_account(helper: Helper, aws):
@@ -340,6 +439,27 @@ def test_the_role_may_come_from_the_environment_or_be_absent(helper: Helper, aws
     assert aws.issued[role][0].endswith("puller")
     node = auth_of(of_pod(helper, jwt(), None))[HOST]["password"]
     assert aws.issued[node][0] == "AKIATEST"
+
+
+@pytest.mark.parametrize(
+    "role",
+    ["arn:aws-cn:iam::123456789012:role/puller", "arn:aws:iam::123456789012:role/a:b/puller"],
+)
+def test_roles_of_every_form_are_assumed(helper: Helper, aws, role: str):
+    """A role of another partition and one whose path has a colon go to STS as they are."""
+    password = auth_of(of_pod(helper, jwt(), role))[HOST]["password"]
+    assert aws.issued[password][0].endswith("puller")
+
+
+def test_a_bad_role_matters_only_where_it_is_assumed(helper: Helper, aws):
+    """The node's own requests, and images from elsewhere, pass by a role that is none."""
+    bad = {"AWS_ECR_ROLE_ARN": "puller"}
+    assert HOST in auth_of(helper("kubelet", stdin=request(), env=bad))
+    elsewhere = request("registry.k8s.io/pause", serviceAccountToken=jwt())
+    assert auth_of(helper("kubelet", stdin=elsewhere, env=bad)) == {}
+    run = of_pod(helper, jwt(), None, **bad)
+    assert (run.status, run.stdout) == (1, "")
+    assert '"AWS_ECR_ROLE_ARN" is not the ARN of a role' in run.stderr
 
 
 @pytest.mark.parametrize("role", ["puller", "arn:aws:iam::1:user/x", "arn:aws:s3:::x", "a b"])
@@ -423,20 +543,74 @@ def test_the_kubelet_passes_service_accounts_on(kubelet: Path, aws, env, tmp_pat
     assert aws.count("AssumeRoleWithWebIdentity") == 1
 
 
+def test_the_kubelets_cache_keeps_service_accounts_apart(kubelet: Path, aws, env, tmp_path: Path):
+    """Two roles, one image, one kubelet: each service account is answered as itself, and cached.
+
+    Ours says cacheKeyType Registry; the kubelet adds the service account to that key.
+    """
+    node = Node(kubelet, tmp_path, env, "credential-provider-config-service-accounts.yaml")
+
+    def pod(name: str, role: str, image: str) -> dict[str, object]:
+        annotations = {"eks.amazonaws.com/ecr-role-arn": role}
+        account = {"namespace": "a", "pod": name, "serviceAccount": name}
+        return {"image": image, **account, "token": jwt("a", name), "annotations": annotations}
+
+    accounts = [("one", ROLE, "puller"), ("two", OTHER_ROLE, "other")]
+    images = [f"{HOST}/app", f"{HOST}/second"]
+    answers = node.pull(*(pod(n, role, image) for image in images for n, role, _ in accounts))
+    for answer, (_, _, who) in zip(answers, [*accounts, *accounts], strict=True):
+        assert aws.issued[answer["auth"][0]["password"]][0].endswith(who)
+    assert aws.count("AssumeRoleWithWebIdentity") == 2
+
+
+def registry_hosts() -> list[str]:
+    """Return a host of every form of ECR registry, in every partition."""
+    rows = [line.split("\t") for line in (HERE / "registries.tsv").read_text().splitlines()[1:]]
+    hosts = [row[0].removeprefix("https://").partition("/")[0] for row in rows if row[1] != "-"]
+    return [*hosts, "123456789012.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu"]
+
+
 def test_the_shipped_patterns_match_every_kind_of_registry(kubelet: Path, aws, env, tmp_path: Path):
     """The kubelet's own matcher passes every hostname form of ECR to us, in every partition."""
     node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
-    lines = (HERE / "registries.tsv").read_text().splitlines()[1:]
-    rows = [line.split("\t") for line in lines]
-    hosts = [r[0].removeprefix("https://").partition("/")[0] for r in rows if r[1] != "-"]
-    # Without credentials every image that is matched leaves a line in the kubelet's log.
+    hosts = registry_hosts()
+    public = [host for host in hosts if "public" in host]
+    private = [host for host in hosts if host not in public]
+    assert len(private) >= 13
+    assert len(public) == 2
+    answers = node.pull(
+        *({"image": f"{host}/app", "namespace": "n", "pod": "p"} for host in public)
+    )
+    assert all(answer["found"] for answer in answers), node.log
+    # Without credentials every private image that is matched leaves a line in the kubelet's log.
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         node.env.pop(name)
-    node.pull(*({"image": f"{host}/app", "namespace": "n", "pod": "p"} for host in hosts))
-    private = [host for host in hosts if "public" not in host]
-    assert len(private) >= 12
+    node.env["XDG_CACHE_HOME"] = str(tmp_path / "empty")
+    node.pull(*({"image": f"{host}/app", "namespace": "n", "pod": "p"} for host in private))
     for host in private:
         assert f'no AWS credentials for "{host}"' in node.log, host
+
+
+def test_every_shipped_pattern_is_some_registrys():
+    """No pattern is idle, and both files name the same ones, but for public ones and pods' roles."""
+    hosts = registry_hosts()
+    blocks = [
+        re.findall(r'^      - "(.+)"$', block, re.MULTILINE)
+        for name in ("", "-service-accounts")
+        for block in (KUBERNETES / f"credential-provider-config{name}.yaml")
+        .read_text()
+        .split("matchImages:")[1:]
+    ]
+    assert [len(block) for block in blocks] == [len(blocks[0]), len(blocks[0]) - 2, len(blocks[0])]
+    assert blocks[0] == blocks[2]
+    assert blocks[0][:-2] == blocks[1]
+    for pattern in blocks[0]:
+        labels = pattern.split(".")
+        assert any(
+            len(labels) == len(host.split("."))
+            and all(fnmatch(*pair) for pair in zip(host.split("."), labels, strict=True))
+            for host in hosts
+        ), pattern
 
 
 def test_the_installer_is_idempotent_and_undoes_itself(tmp_path: Path):

@@ -614,7 +614,7 @@ def test_every_shipped_pattern_is_some_registrys():
 
 
 def test_the_installer_is_idempotent_and_undoes_itself(tmp_path: Path):
-    """Dry run changes nothing; twice is once; uninstall leaves nothing, and no other's program."""
+    """Dry run changes nothing; twice is once; uninstall takes what is ours, and nothing else."""
     installer = ["sh", str(KUBERNETES / "install-node.sh")]
     venv = tmp_path / "venv"
     options = ["--bin-dir", str(tmp_path / "bin"), "--config", str(tmp_path / "etc" / "c.yaml")]
@@ -634,15 +634,32 @@ def test_the_installer_is_idempotent_and_undoes_itself(tmp_path: Path):
     for name in ("python", "docker-credential-ecr"):
         (venv / "bin" / name).write_text("#!/bin/sh\nexit 0\n")
         (venv / "bin" / name).chmod(0o755)
+    foreign = install()
+    assert foreign.returncode == 1
+    assert f'"{venv}" is not of this script\'s making' in foreign.stderr
+    assert install("--uninstall").returncode == 0
+    assert (venv / "bin" / "python").exists()
+    (venv / ".install-node").touch()
+    config = tmp_path / "etc" / "c.yaml"
+    states = []
     for _ in range(2):
         done = install("--service-accounts")
         assert done.returncode == 0, done.stderr
+        states.append(config.stat().st_ino)
+    assert states[0] == states[1]  # what is as it should be is not replaced
     link = tmp_path / "bin" / "ecr-credential-provider"
     assert os.readlink(link) == str(venv / "bin" / "docker-credential-ecr")
-    assert "requireServiceAccount: true" in (tmp_path / "etc" / "c.yaml").read_text()
+    assert "requireServiceAccount: true" in config.read_text()
     assert install("--uninstall").returncode == 0
     assert not link.exists()
     assert not venv.exists()
+    assert not config.exists()
+    config.write_text("providers: []  # somebody else's\n")
+    refused = install()
+    assert refused.returncode == 1
+    assert f'"{config}" is another\'s configuration' in refused.stderr
+    assert install("--uninstall").returncode == 0
+    assert config.exists()
     link.write_text("another program")
     refused = install()
     assert refused.returncode == 1

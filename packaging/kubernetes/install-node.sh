@@ -6,6 +6,8 @@
 #
 # --package is what pip installs: docker-credential-ecr, or a wheel for nodes without a network.
 # Restart the kubelet afterwards; its flags are the caller's business (README.md beside this file).
+# Only what this script made is replaced or removed: its links, a configuration with its mark, a
+# virtual environment with its mark.
 set -eu
 
 bin_dir=/usr/local/lib/kubelet-credential-providers
@@ -51,16 +53,39 @@ while [ $# -gt 0 ]; do
 done
 
 names="ecr-credential-provider ecr-credential-provider-sa"
+program=$venv/bin/docker-credential-ecr
+mark="# Installed by docker-credential-ecr's install-node.sh, which replaces and removes this file."
+venv_mark=$venv/.install-node
+
+case $venv in
+/*) ;;
+*) fail "\"$venv\" is not an absolute path" "give --venv one: links point to it" ;;
+esac
+
+is_our_config() {
+    [ "$(head -n 1 -- "$config" 2>/dev/null)" = "$mark" ]
+}
+
+write_config() {
+    temporary=$config.new
+    { printf '%s\n' "$mark" && cat -- "$here/$source"; } >"$temporary"
+    chmod 0644 "$temporary"
+    if cmp -s -- "$temporary" "$config"; then
+        rm -f -- "$temporary"
+    else
+        mv -f -- "$temporary" "$config"
+    fi
+}
 
 if [ -n "$uninstall" ]; then
     for name in $names; do
         # Only a link of ours: AWS's own plugin has the same name.
-        if [ "$(readlink -- "$bin_dir/$name" 2>/dev/null || true)" = "$venv/bin/docker-credential-ecr" ]; then
+        if [ "$(readlink -- "$bin_dir/$name" 2>/dev/null || true)" = "$program" ]; then
             run rm -f -- "$bin_dir/$name"
         fi
     done
-    [ ! -e "$config" ] || run rm -f -- "$config"
-    [ ! -x "$venv/bin/docker-credential-ecr" ] || run rm -rf -- "$venv"
+    if is_our_config; then run rm -f -- "$config"; fi
+    if [ -f "$venv_mark" ]; then run rm -rf -- "$venv"; fi
     exit 0
 fi
 
@@ -75,17 +100,28 @@ done
 
 for name in $names; do
     there=$(readlink -- "$bin_dir/$name" 2>/dev/null || true)
-    if [ -e "$bin_dir/$name" ] && [ "$there" != "$venv/bin/docker-credential-ecr" ]; then
+    if { [ -e "$bin_dir/$name" ] || [ -L "$bin_dir/$name" ]; } && [ "$there" != "$program" ]; then
         fail "\"$bin_dir/$name\" is another program" "move it away, or choose another --bin-dir"
     fi
 done
+if [ -e "$config" ] && ! is_our_config; then
+    fail "\"$config\" is another's configuration" "move it away, or choose another --config"
+fi
+if [ -e "$venv" ] && [ ! -f "$venv_mark" ]; then
+    fail "\"$venv\" is not of this script's making" "remove it, or choose another --venv"
+fi
 
+run mkdir -p -- "$venv" "$bin_dir" "$(dirname -- "$config")"
+run touch -- "$venv_mark"
 [ -x "$venv/bin/python" ] || run "$python" -m venv "$venv"
 run "$venv/bin/python" -m pip install --quiet --upgrade "$package"
-run mkdir -p -- "$bin_dir" "$(dirname -- "$config")"
 for name in $names; do
-    run ln -sfn -- "$venv/bin/docker-credential-ecr" "$bin_dir/$name"
+    run ln -sfn -- "$program" "$bin_dir/$name"
 done
-run install -m 0644 -- "$here/$source" "$config"
+if [ -n "$dry_run" ]; then
+    printf 'would write: %s\n' "$config"
+else
+    write_config
+fi
 printf 'kubelet flags: --image-credential-provider-bin-dir=%s --image-credential-provider-config=%s\n' \
     "$bin_dir" "$config"

@@ -116,7 +116,8 @@ run touch -- "$venv_mark"
 [ -x "$venv/bin/python" ] || run "$python" -m venv "$venv"
 run "$venv/bin/python" -m pip install --quiet --upgrade "$package"
 for name in $names; do
-    run ln -sfn -- "$program" "$bin_dir/$name"
+    # A link that is right stays: a pull may need it at any moment.
+    [ "$(readlink -- "$bin_dir/$name" || true)" = "$program" ] || run ln -s -- "$program" "$bin_dir/$name"
 done
 if [ -n "$dry_run" ]; then
     printf 'would write: %s\n' "$config"

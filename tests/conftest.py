@@ -160,3 +160,12 @@ def need(command: str) -> str:
         reason = f"{command} is not installed"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the end-to-end tests that ran: a pull by a real client is more than a dot."""
+    ran = [r for r in terminalreporter.stats.get("passed", []) if "/e2e/" in r.nodeid]
+    if ran:
+        terminalreporter.section("end to end, with real clients")
+        for report in ran:
+            terminalreporter.line(f"ran {report.nodeid.rpartition('::')[2]}")

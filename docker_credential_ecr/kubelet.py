@@ -21,6 +21,7 @@ GROUP = "credentialprovider.kubelet.k8s.io"
 VERSIONS = ("v1", "v1beta1", "v1alpha1")
 REQUEST_LIMIT = 256 << 10  # bytes, 256 KiB; a service account token is a few KiB
 DEADLINE = 28.0  # seconds for everything; the kubelet gives up after 60, people wait for pods
+LEAVE = 1.0  # seconds after the answer to start its renewal in: the kubelet waits until we leave
 ROLE_ANNOTATION = "eks.amazonaws.com/ecr-role-arn"  # on the service account
 ROLE_VARIABLE = "AWS_ECR_ROLE_ARN"  # where no annotation names a role
 SESSION_NAME_LENGTH = 64  # characters, sts:AssumeRoleWithWebIdentity
@@ -52,7 +53,12 @@ def run(
         return 1
     write(1, json.dumps(response).encode("ascii"))
     if token is not None:
-        tokens.renew_behind(token, environ)
+        due = token
+        try:
+            # It touches the disk, and the kubelet uses no answer before we have left.
+            tokens.within(LEAVE, lambda _: tokens.renew_behind(due, environ), "the renewal")
+        except HelperError:
+            pass  # renewed before an answer instead, when the time comes
     return 0
 
 
@@ -213,7 +219,9 @@ def session_name(identity_token: str) -> str:
         payload = identity_token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         pod = claims["kubernetes.io"]
-        name = f"{pod['namespace']}+{pod['serviceaccount']['name']}"
+        parts = (pod["namespace"], pod["serviceaccount"]["name"])
+        if all(isinstance(part, str) and part for part in parts):
+            name = "+".join(parts)
     except (ValueError, LookupError, TypeError, RecursionError):
         pass
     clean = "".join(c if c.isascii() and (c.isalnum() or c in "_+=,.@-") else "-" for c in name)

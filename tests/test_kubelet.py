@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import EXECUTABLE, HOST, Helper, Run
+from hang import Hang
 from node import KUBERNETES, Node
 
 HERE = Path(__file__).parent
@@ -297,12 +298,7 @@ def test_a_lock_that_is_never_released_is_done_without(helper: Helper, aws, cach
 def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
     """The kubelet waits for the pipes even of children: the renewal behind an answer holds none."""
     helper("kubelet", stdin=request())
-    (entry,) = (cache / HOST).glob("[!.]*")
-    now = int(time.time())
-    text = re.sub(r"^issued \d+$", f"issued {now - 9000}", entry.read_text(), flags=re.MULTILINE)
-    text = re.sub(r"^refresh \d+$", f"refresh {now - 5}", text, flags=re.MULTILINE)
-    text = re.sub(r"^renew \d+$", f"renew {now + 8000}", text, flags=re.MULTILINE)
-    entry.write_text(re.sub(r"^expires \d+$", f"expires {now + 9000}", text, flags=re.MULTILINE))
+    make_due(cache)
     aws.fault("GetAuthorizationToken", hang=True)
     run = helper("kubelet", stdin=request())  # returns at the end of the pipes
     assert HOST in auth_of(run)
@@ -311,6 +307,27 @@ def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
         assert time.monotonic() < until, "no renewal was started"
         time.sleep(0.02)
     aws.clear()
+
+
+def make_due(cache: Path) -> None:
+    """Let the token on disk be one that is served, and renewed behind the answer."""
+    (entry,) = (cache / HOST).glob("[!.]*")
+    now = int(time.time())
+    text = re.sub(r"^issued \d+$", f"issued {now - 9000}", entry.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^refresh \d+$", f"refresh {now - 5}", text, flags=re.MULTILINE)
+    text = re.sub(r"^renew \d+$", f"renew {now + 8000}", text, flags=re.MULTILINE)
+    entry.write_text(re.sub(r"^expires \d+$", f"expires {now + 9000}", text, flags=re.MULTILINE))
+
+
+def test_a_disk_that_hangs_behind_the_answer_keeps_nobody(helper: Helper, aws, cache: Path):
+    """The kubelet uses no answer before we have left: a disk that hangs after it does not keep us."""
+    password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
+    make_due(cache)
+    with Hang(cache / HOST, ".renewal") as disk:
+        run = helper("kubelet", stdin=request())  # returns at the end of the process and its pipes
+        assert disk.held == 1
+    assert auth_of(run)[HOST]["password"] == password
+    assert aws.count("GetAuthorizationToken") == 1
 
 
 def test_a_hundred_at_once_make_one_call(helper: Helper, aws, capsys, record_property):
@@ -423,7 +440,12 @@ def test_the_session_tells_namespace_and_service_account(helper: Helper, aws):
         ("not-a-token-at-all", "docker-credential-ecr"),
         ("a.b.c.d.e", "docker-credential-ecr"),
         (jwt(**{"kubernetes.io": "text"}), "docker-credential-ecr"),
-        (jwt(**{"kubernetes.io": {"namespace": {}, "serviceaccount": {"name": []}}}), r"--%2B--"),
+        (
+            jwt(**{"kubernetes.io": {"namespace": {}, "serviceaccount": {"name": []}}}),
+            "docker-credential-ecr",
+        ),
+        (jwt("", ""), "docker-credential-ecr"),  # STS takes no name shorter than 2
+        (jwt("team", ""), "docker-credential-ecr"),
     ],
 )
 def test_hostile_claims_do_no_harm(helper: Helper, aws, token: str, name: str):
@@ -513,6 +535,42 @@ def test_the_kubelet_itself_decodes_our_answers(kubelet: Path, aws, env, tmp_pat
         assert aws.issued[credential["password"]][1] == region
     assert answers[3]["auth"] == answers[0]["auth"]
     assert answers[4] == {"image": "registry.k8s.io/pause", "found": False, "auth": []}
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
+def test_the_kubelet_itself_decodes_older_versions(
+    kubelet: Path, aws, env, tmp_path: Path, version: str
+):
+    """A provider configured for an older apiVersion gets an answer in that version."""
+    node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
+    shipped = node.config.read_text()
+    assert f"{GROUP}/v1\n" in shipped
+    node.config.write_text(shipped.replace(f"{GROUP}/v1\n", f"{GROUP}/{version}\n"))
+    (answer,) = node.pull({"image": f"{HOST}/app", "namespace": "team", "pod": "web-1"})
+    assert answer["found"], node.log
+    assert answer["auth"][0]["password"] in aws.issued
+
+
+def test_the_kubelets_decoding_is_strict(kubelet: Path, aws, env, tmp_path: Path):
+    """One field too many in our answer, and the kubelet's code would refuse it: the tests here see."""
+    node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
+    plugin = node.bin_dir / "ecr-credential-provider"
+    plugin.unlink()
+    plugin.write_text(f"#!/bin/sh\n'{EXECUTABLE}' kubelet | sed 's/^{{/{{\"more\": 1, /'\n")
+    plugin.chmod(0o755)
+    (answer,) = node.pull({"image": f"{HOST}/app", "namespace": "team", "pod": "web-1"})
+    assert not answer["found"]
+    assert "error decoding credential provider plugin response" in node.log
+    assert aws.count("GetAuthorizationToken") == 1
+
+
+def test_ports_and_capitals_are_not_matched(kubelet: Path, aws, env, tmp_path: Path):
+    """The page says what the kubelet's matcher does not pass to us: a port, and capitals."""
+    node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
+    images = [f"{HOST}:443/app", f"{HOST.upper()}/app"]
+    answers = node.pull(*({"image": image, "namespace": "n", "pod": "p"} for image in images))
+    assert [answer["found"] for answer in answers] == [False, False]
+    assert aws.requests == 0
 
 
 def test_the_kubelet_asks_for_a_fips_image(kubelet: Path, aws, env, tmp_path: Path):

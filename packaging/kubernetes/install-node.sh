@@ -91,7 +91,8 @@ fi
 
 python=
 for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
-    if "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    # Without ensurepip (Debian's python3-venv) a virtual environment is left half made.
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
         python=$candidate
         break
     fi
@@ -113,7 +114,7 @@ fi
 
 run mkdir -p -- "$venv" "$bin_dir" "$(dirname -- "$config")"
 run touch -- "$venv_mark"
-[ -x "$venv/bin/python" ] || run "$python" -m venv "$venv"
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || run "$python" -m venv "$venv"
 run "$venv/bin/python" -m pip install --quiet --upgrade "$package"
 for name in $names; do
     # A link that is right stays: a pull may need it at any moment.

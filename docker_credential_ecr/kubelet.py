@@ -21,7 +21,6 @@ GROUP = "credentialprovider.kubelet.k8s.io"
 VERSIONS = ("v1", "v1beta1", "v1alpha1")
 REQUEST_LIMIT = 256 << 10  # bytes, 256 KiB; a service account token is a few KiB
 DEADLINE = 28.0  # seconds for everything; the kubelet gives up after 60, people wait for pods
-LEAVE = 1.0  # seconds after the answer to start its renewal in: the kubelet waits until we leave
 ROLE_ANNOTATION = "eks.amazonaws.com/ecr-role-arn"  # on the service account
 ROLE_VARIABLE = "AWS_ECR_ROLE_ARN"  # where no annotation names a role
 SESSION_NAME_LENGTH = 64  # characters, sts:AssumeRoleWithWebIdentity
@@ -53,12 +52,7 @@ def run(
         return 1
     write(1, json.dumps(response).encode("ascii"))
     if token is not None:
-        due = token
-        try:
-            # It touches the disk, and the kubelet uses no answer before we have left.
-            tokens.within(LEAVE, lambda _: tokens.renew_behind(due, environ), "the renewal")
-        except HelperError:
-            pass  # renewed before an answer instead, when the time comes
+        tokens.renew_behind(token, environ)
     return 0
 
 

@@ -33,6 +33,8 @@ PATIENCE = 0.8  # of the time-out, after which a throttled call is not tried aga
 # Seconds between two looks for the token that another process is fetching: from, to. They grow, as
 # a herd of 200 that looks every 20 ms leaves no processor to the one that fetches.
 _POLL_FROM, _POLL_TO = 0.02, 0.3
+KEEP_LIMIT = 2.0  # seconds for writing the cache; an answer does not wait longer for a disk
+LEAVE = 1.0  # seconds after an answer to start its renewal in: clients wait until we have left
 MARGIN = 600  # seconds before expiry at which a token is renewed before it is served
 CLAIM_LIFE = 300  # seconds until a renewal behind the answer that did not succeed is tried again
 
@@ -143,6 +145,23 @@ def renew_behind(token: Token, environ: "Mapping[str, str]") -> None:
     now = time.time()
     if token.is_login or now < token.refresh or not renews_behind(environ):
         return
+    # It touches the disk, which may hang. The bare thread, as threading costs a third of a hit.
+    import _thread
+
+    started = _thread.allocate_lock()
+    started.acquire()
+
+    def start() -> None:
+        try:
+            _start_renewal(token, environ, now)
+        finally:
+            started.release()
+
+    _thread.start_new_thread(start, ())
+    started.acquire(timeout=LEAVE)
+
+
+def _start_renewal(token: Token, environ: "Mapping[str, str]", now: float) -> None:
     folder = cache.directory(environ)
     life = CLAIM_LIFE + os.urandom(1)[0]  # spread the retries of a fleet
     if folder is None or not cache.claim(folder, token, now, life):
@@ -321,15 +340,27 @@ def _renew(
             time.sleep(pause * (0.5 + draw()))
             pause = min(1.5 * pause, _POLL_TO)
     token = _fetch(host, where, rule, environ, stages, identity=identity, until=until)
-    stages.append("writing the cache")
-    old = next((t for t in cache.entries(folder, host) if t.name == name), None)
+    try:
+        # What AWS gave is answered with, whatever becomes of the cache: a disk may hang, too.
+        within(KEEP_LIMIT, lambda _: _keep(folder, token, name, before, environ), f'"{host}"')
+    except Unavailable:
+        pass
+    return token
+
+
+def _keep(
+    folder: str, token: Token, name: str, before: "list[str]", environ: "Mapping[str, str]"
+) -> None:
+    """Write ``token`` to the cache, unless a file that chose its identity has changed meanwhile."""
+    from . import ecr
+
+    old = next((t for t in cache.entries(folder, token.host) if t.name == name), None)
     token.name = name
     token.replaced = cache.residue_of(old.secret) if old is not None else ""
     # The files as they are now must be the files that were read.
     if ecr.conditions(environ) == before and cache.holds(token.conditions, environ):
         token.conditions = (*before, *token.conditions)
         cache.write(folder, token)
-    return token
 
 
 def _fetch(

@@ -330,6 +330,28 @@ def test_a_disk_that_hangs_behind_the_answer_keeps_nobody(helper: Helper, aws, c
     assert aws.count("GetAuthorizationToken") == 1
 
 
+def test_docker_is_not_kept_by_a_disk_that_hangs_behind_the_answer(helper: Helper, aws, cache):
+    """Docker knows no time limit: a get that starts a renewal ends, whatever the disk does."""
+    password = helper.get().secret
+    make_due(cache)
+    with Hang(cache / HOST, ".renewal") as disk:
+        assert helper.get().secret == password
+        assert disk.held == 1
+
+
+@pytest.mark.parametrize("asks", ["kubelet", "docker"])
+def test_a_disk_that_hangs_under_the_cache_breaks_no_pull(helper: Helper, aws, cache, asks: str):
+    """AWS has answered and the cache cannot be written: the answer is given all the same."""
+    (cache / HOST).mkdir(parents=True, mode=0o700)
+    with Hang(cache / HOST, "") as disk:
+        if asks == "docker":
+            password = helper.get().secret
+        else:
+            password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
+        assert disk.held == 1
+    assert password in aws.issued
+
+
 def test_a_hundred_at_once_make_one_call(helper: Helper, aws, capsys, record_property):
     """A node that starts a hundred pods of one registry calls once, and all are answered.
 

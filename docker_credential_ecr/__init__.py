@@ -1,3 +1,8 @@
 """A Docker credential helper for Amazon ECR."""
 
 __version__ = "1.0.0"
+
+# The executable's name, and the folder of its cache, its state and its configuration.
+PROGRAM = "docker-credential-ecr"
+# What Docker says to a credential helper (docker/docker-credential-helpers, credentials.go).
+ACTIONS = ("get", "store", "erase", "list", "version")

@@ -5,6 +5,12 @@ A hint is an action: a command to run or a setting to change.
 Neither ever holds a secret, a line that could not be parsed, or the body of a response.
 """
 
+from . import PROGRAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 # The protocol's own sentences: clients compare them to the letter
 # (docker/docker-credential-helpers, credentials/error.go).
 NOT_FOUND = "credentials not found in native keychain"
@@ -43,8 +49,21 @@ class NoCredentials(HelperError):
     """No source offered AWS credentials. Nobody refused: an old valid token may serve."""
 
 
+class Ended(HelperError):
+    """A session or a key has merely ended. Nobody refused: an old valid token may serve."""
+
+
 class Refused(HelperError):
     """AWS, or the configuration, said no: an old token must not be served."""
+
+
+class Denied(Refused):
+    """AWS refuses the identity itself: its tokens on disk go, too."""
+
+
+def lines(kind: str, reason: str, hints: "Iterable[str]" = ()) -> list[str]:
+    """Return what people read of an error or a warning (``kind``): the reason, then each hint."""
+    return [f"{PROGRAM}: {kind}: {reason}", *(f"{PROGRAM}: hint: {hint}" for hint in hints)]
 
 
 def one_line(text: str) -> str:

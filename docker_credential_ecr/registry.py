@@ -16,6 +16,19 @@ _PARTITIONS = (
     ("eusc-", "amazonaws.eu", "on.amazonwebservices.eu"),
     ("", "amazonaws.com", "on.aws"),
 )
+USER = "AWS"  # the only user that ECR knows
+# One region of each partition, for those who must try a rule on all of them.
+REGIONS = (
+    *("us-east-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"),
+    *("us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"),
+)
+# What follows the account in a private registry's name, whether that is FIPS, and dual-stack.
+_FORMS = (
+    ("dkr.ecr", False, False),
+    ("dkr.ecr-fips", True, False),
+    ("dkr-ecr", False, True),
+    ("dkr-ecr-fips", True, True),
+)
 _PUBLIC = {"public.ecr.aws": False, "ecr-public.aws.com": True}  # host: is it dual-stack?
 _PUBLIC_REGION = "us-east-1"  # ECR Public answers GetAuthorizationToken there only
 _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
@@ -55,19 +68,23 @@ class Registry:
     @property
     def scope(self) -> str:
         """What one authorization token of one identity covers: service, region and flavour."""
-        flavour = ("fips " if self.fips else "") + ("dual-stack" if self.dual_stack else "")
-        return f"{self.service} {self.region} {flavour}".strip()
+        return f"{self.service} {self.region} {self.flavour}".strip()
+
+    @property
+    def flavour(self) -> str:
+        """The kind of endpoint: empty, ``fips``, ``dual-stack``, or both with a space between."""
+        return f"{'fips' * self.fips} {'dual-stack' * self.dual_stack}".strip()
 
     def __repr__(self) -> str:
         return f"Registry({self.host!r})"
 
 
-def host_of(server_url: str) -> str | None:
-    """Return the lower-case host of a server URL that a token may be sent to.
+def split(server_url: str) -> tuple[str, str] | None:
+    """Return the lower-case host of a server URL that a token may be sent to, and its port.
 
     Accepted: a bare host or ``https://``, a port, a path, surrounding white space, a trailing dot.
     ``None`` for everything else: another scheme (a token never travels in clear), user info,
-    a query, a fragment, control and non-ASCII characters.
+    a query, a fragment, control and non-ASCII characters. The port is empty if there is none.
     """
     url = server_url.strip()
     if not url.isascii() or not url.isprintable() or not _FORBIDDEN.isdisjoint(url):
@@ -85,7 +102,25 @@ def host_of(server_url: str) -> str | None:
         return None
     if "" in host.split("."):
         return None
-    return host
+    return host, port
+
+
+def host_of(server_url: str) -> str | None:
+    """Return the host of a server URL that a token may be sent to, or ``None``: see ``split``."""
+    parts = split(server_url)
+    return None if parts is None else parts[0]
+
+
+def shown(text: str) -> str:
+    """Return the host of a URL or a name for a message: the rest of it may be secret.
+
+    Neither user info nor path, query or fragment; control and non-ASCII characters as ``?``.
+    """
+    authority = text.strip().partition("://")[2] or text.strip()
+    for mark in "/?#":
+        authority = authority.partition(mark)[0]
+    host = authority.rpartition("@")[2]
+    return "".join(c if " " < c <= "~" else "?" for c in host)[:_HOST_LENGTH]
 
 
 def parse(server_url: str) -> Registry | None:
@@ -99,14 +134,9 @@ def parse(server_url: str) -> Registry | None:
     account, _, rest = host.partition(".")
     if len(account) != _ACCOUNT_LENGTH or not account.isdecimal():
         return None
-    for prefix, fips, dual_stack in (
-        ("dkr.ecr.", False, False),
-        ("dkr.ecr-fips.", True, False),
-        ("dkr-ecr.", False, True),
-        ("dkr-ecr-fips.", True, True),
-    ):
-        if rest.startswith(prefix):
-            region, _, domain = rest.removeprefix(prefix).partition(".")
+    for form, fips, dual_stack in _FORMS:
+        if rest.startswith(f"{form}."):
+            region, _, domain = rest.removeprefix(f"{form}.").partition(".")
             if _is_region(region) and domain == _domain(region, dual_stack=dual_stack):
                 return Registry(host, "ecr", account, region, fips=fips, dual_stack=dual_stack)
     return None
@@ -115,6 +145,20 @@ def parse(server_url: str) -> Registry | None:
 def private_host(account: str, region: str) -> str:
     """Return the hostname of an account's private registry in a region."""
     return f"{account}.dkr.ecr.{region}.{_domain(region, dual_stack=False)}"
+
+
+def hosts_in(account: str, region: str) -> list[str]:
+    """Return every hostname of an account's private registry in a region."""
+    return [
+        f"{account}.{form}.{region}.{domain}"
+        for form, _, dual_stack in _FORMS
+        if (domain := _domain(region, dual_stack=dual_stack))
+    ]
+
+
+def public_hosts() -> list[str]:
+    """Return the hostnames of ECR Public."""
+    return list(_PUBLIC)
 
 
 def _domain(region: str, *, dual_stack: bool) -> str | None:

@@ -4,67 +4,93 @@ The law of output: stdout belongs to the protocol, people read stderr. An error 
 line that quotes its operand, then hints that are actions. Nothing on stderr when all is well.
 
 Only this module touches ``sys.argv``, the standard streams and the exit code. It leaves with
-``os._exit`` after the last write: taking the interpreter down costs a sixth of a hit.
+``os._exit`` after the last write: taking the interpreter down costs a sixth of a hit. Once an
+answer is written, nothing changes the exit code any more: clients show the stdout of a helper that
+fails, and that would be the token.
 """
 
 import os
 import sys
 
-from . import protocol, tokens
-from .errors import HelperError
+from . import ACTIONS, protocol, tokens
+from .errors import Answer, HelperError, report
 
-PROGRAM = "docker-credential-ecr"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 KUBELET_NAME = "ecr-credential-provider"  # the cloud provider's plugin, and ...-sa for pods' roles
 CHUNK = 64 << 10  # bytes, 64 KiB: a pipe's capacity on Linux
+_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 
 def main() -> None:
     """Hold the conversation that the command line asks for, and leave the process."""
-    status = 1
     try:
         _open_standard_streams()
-        status = _converse(sys.argv)
-    except HelperError as error:
-        _complain(error)
+        answer = _answer(sys.argv)
     except KeyboardInterrupt:
-        status = 130  # 128 + SIGINT, as shells say it
+        os._exit(_INTERRUPTED)
+    status = answer.status
+    try:
+        _write(1, answer.stdout)
+    except KeyboardInterrupt:
+        os._exit(_INTERRUPTED)
     except BrokenPipeError:
-        pass  # nobody is listening
-    except Exception as error:  # noqa: BLE001 - a traceback may quote what must not be shown
-        _complain(_defect(error))
+        os._exit(1)  # nobody is listening
+    except OSError as error:
+        status = 1
+        answer = Answer(stderr=report("error", _unwritten(error)))
+    try:
+        _write(2, answer.stderr)
+        if answer.behind is not None:
+            tokens.renew_behind(answer.behind, os.environ)
+    except BaseException:  # noqa: BLE001, S110 - the answer is out
+        pass
     os._exit(status)
 
 
-def _converse(argv: list[str]) -> int:
+def _answer(argv: list[str]) -> Answer:
+    """Return what the conversation that ``argv`` names says, whatever becomes of it."""
     action = argv[1] if len(argv) > 1 else ""
-    if action in protocol.ACTIONS and len(argv) == 2:  # noqa: PLR2004 - program and action
-        try:
-            request = b"" if action in ("list", "version") else _read(0, protocol.REQUEST_LIMIT)
-            answer = protocol.converse(action, request, os.environ)
-        except Exception as error:  # noqa: BLE001 - the client, too, is told of any failure
-            answer = protocol.failure(error if isinstance(error, HelperError) else _defect(error))
-        _write(1, answer.stdout)
-        if answer.stderr:
-            _write(2, answer.stderr)
-        if answer.error is not None:
-            _complain(answer.error)
-        if answer.behind is not None:
-            tokens.renew_behind(answer.behind, os.environ)
-        return answer.status
-    if action == tokens.RENEWAL and len(argv) == 4:  # noqa: PLR2004 - host and time of issue
-        os.closerange(3, 1024)  # whatever else the caller's parent had open
-        tokens.renew(argv[2], os.environ, newer_than=float(argv[3]))
-        return 0
-    if action == "kubelet" or os.path.basename(argv[0]).startswith(KUBELET_NAME):
-        from . import kubelet
+    failure: Callable[[HelperError], Answer] = _told
+    try:
+        if action in ACTIONS and len(argv) == 2:  # noqa: PLR2004 - program and action
 
-        return kubelet.run(lambda limit: _read(0, limit), os.environ, _write)
-    from . import commands
+            def failure(error: HelperError) -> Answer:
+                return protocol.failure(action, error)
 
-    status = commands.run(argv[1:], sys.stdout, sys.stderr, os.environ)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return status
+            request = _read(protocol.REQUEST_LIMIT) if action in protocol.READS else b""
+            return protocol.converse(action, request, os.environ)
+        if action == tokens.RENEWAL and len(argv) == 4 and argv[3].isdecimal():  # noqa: PLR2004 - host and time of issue
+            failure = _silent
+            from . import renewal
+
+            renewal.behind_answer(argv[2], os.environ, int(argv[3]))
+            return Answer()
+        if action == "kubelet" or os.path.basename(argv[0]).startswith(KUBELET_NAME):
+            from . import kubelet
+
+            failure = kubelet.failure
+            return kubelet.converse(_read, os.environ)
+        from . import commands
+
+        return Answer(status=commands.run(argv[1:], sys.stdout, sys.stderr, os.environ))
+    except HelperError as error:
+        return failure(error)
+    except BrokenPipeError:
+        return Answer(status=1)  # nobody is listening
+    except Exception as error:  # noqa: BLE001 - a traceback may quote what must not be shown
+        return failure(_defect(error))
+
+
+def _told(error: HelperError) -> Answer:
+    return Answer(stderr=report("error", error), status=1)
+
+
+def _silent(_: HelperError) -> Answer:
+    """Return the answer of a renewal that failed: it has no reader."""
+    return Answer(status=1)
 
 
 def _open_standard_streams() -> None:
@@ -79,13 +105,16 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _read(descriptor: int, limit: int) -> bytes:
-    """Return all that comes on ``descriptor``, which is nothing if it is closed."""
+def _read(limit: int) -> bytes:
+    """Return all that comes on stdin, which is nothing if it is closed; ``limit`` is in bytes."""
     chunks: list[bytes] = []
     size = 0
     while True:
         try:
-            chunk = os.read(descriptor, CHUNK)
+            chunk = os.read(0, CHUNK)
+        except BlockingIOError:
+            _await(0)
+            continue
         except OSError:
             chunk = b""
         if not chunk:
@@ -98,15 +127,24 @@ def _read(descriptor: int, limit: int) -> bytes:
 
 def _write(descriptor: int, data: bytes) -> None:
     while data:
-        data = data[os.write(descriptor, data) :]
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            _await(descriptor)
 
 
-def _complain(error: HelperError) -> None:
-    lines = [f"{PROGRAM}: error: {error.reason}", *(f"{PROGRAM}: hint: {h}" for h in error.hints)]
-    try:
-        _write(2, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
-    except OSError:
-        pass  # nobody is listening
+def _await(descriptor: int) -> None:
+    """Wait for a stream that its owner has set not to block."""
+    import select
+
+    streams = [descriptor]
+    select.select(streams if descriptor == 0 else [], streams if descriptor != 0 else [], [])
+
+
+def _unwritten(error: OSError) -> HelperError:
+    return HelperError(
+        f'the answer cannot be written: "{error.strerror}"', "check where its stdout goes"
+    )
 
 
 def _defect(error: Exception) -> HelperError:

@@ -1,9 +1,10 @@
 """Authorization tokens on disk, each with the conditions under which it may be served.
 
-One directory per registry host, one file per identity: ``<cache>/<host>/<name>``. An entry carries
-its own conditions, so a reader needs no knowledge of AWS, and takes no lock::
+One directory per registry host, one file per identity: ``<cache>/<host>/<name>``, where ``<name>``
+is 16 hexadecimal digits, or ``login``. An entry carries its own conditions, so a reader needs no
+knowledge of AWS, and takes no lock::
 
-    docker-credential-ecr 1
+    docker-credential-ecr 2
     host 123456789012.dkr.ecr.us-east-1.amazonaws.com
     issued 1795000000
     refresh 1795018900
@@ -16,46 +17,56 @@ its own conditions, so a reader needs no knowledge of AWS, and takes no lock::
     env AWS_PROFILE=prod
     unset AWS_ACCESS_KEY_ID
     residue AWS_CONTAINER_AUTHORIZATION_TOKEN 1764237612763
-    file 1790000000123456789 1024 5551 /home/me/.aws/config
+    file 1790000000123456789 1790000000123456789 1024 5551 2049 /home/me/.aws/config
     absent /home/me/.aws/credentials
     boot 3c0e...
 
     "the secret as a JSON string literal"
 
-``issued`` to ``expires`` are epoch seconds (see ``Token``); ``scope``, ``identity``, ``source`` and
-``replaced`` (a residue of the secret that this one took the place of) only inform; the rest are
-conditions, and all of them must hold. A key that a reader does not know makes the entry as if
-absent, and so does anything odd about the file: owner, mode, link, size, format, times.
+The first line names the format: an entry of another one is as if absent. Then come the fields, each
+at most once, in any order. ``host`` and ``issued`` to ``expires`` (epoch seconds in ASCII digits,
+see ``Token``) must be there; ``scope``, ``identity``, ``source`` and ``replaced`` (a residue of the
+secret that this one took the place of) only inform. The first line that is no field begins the
+conditions, and all of them must hold: a kind that a reader does not know never does. ``file`` gives
+the times of modification and of change in nanoseconds, size, inode and device.
 
-Every ``get`` passes here: at module level this imports only what the interpreter has loaded.
+Anything odd about the file makes it as if absent: owner, mode, link, size, format, times. So does
+anything odd about its directory, which is opened once, without following a link, and judged as it
+was opened: all that is done in it is done by that descriptor.
+
+Every ``get`` passes here: at module level this imports only what the interpreter has loaded. The
+writer's half is ``keeping``.
 """
 
 import os
 import stat
 import sys
 
+from . import PROGRAM, registry
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Final
 
-APPLICATION = "docker-credential-ecr"
-MAGIC = "docker-credential-ecr 1"
+MAGIC = f"{PROGRAM} 2"
 LOGIN = "login"  # the name of an entry that `docker login` made: no conditions, wins over the rest
 ENTRY_LIMIT = 128 << 10  # bytes, 128 KiB; a token is about 2,700 characters
-ENTRIES_PER_HOST = 64  # identities kept for one host; the oldest go first
 TOKEN_LIFE = 12 * 3600  # seconds, the longest that ECR gives (GetAuthorizationToken)
-LEFTOVER_AGE = 600  # seconds; no process of ours lives so long
+DISK_LIMIT = 2.0  # seconds; a disk that takes longer to be read hangs, and is done without
+NAME_LENGTH = 16  # hexadecimal digits of an entry's name: 61 bits
+FILE_MODE = 0o600  # the owner only: these are credentials
+TIMES = ("issued", "refresh", "renew", "expires")  # fields, in the order in which they come
+_TIME_LENGTH = 12  # digits of a time in epoch seconds, far beyond what a clock can say
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
-_FOLDER_MODE = 0o700  # the owner only: these are credentials
-_FILE_MODE = 0o600
 _POSIX = os.name == "posix"
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_REPARSE_POINT = 0x400  # FILE_ATTRIBUTE_REPARSE_POINT, Windows' links and junctions
+_SLICE = 0.25  # seconds; on Windows a wait lets no Ctrl-C through before it ends
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 # O_NONBLOCK: a FIFO in the place of an entry must not hang a pull.
-_READ_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+_READ_FLAGS = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0)
+_FOLDER_FLAGS = os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_DIRECTORY", 0)
 
 
 class Token:
@@ -63,7 +74,7 @@ class Token:
 
     ``secret`` is the password for the user ``AWS``. All times are epoch seconds: before ``refresh``
     serve it, from there renew it behind the answer, from ``renew`` on renew it before answering,
-    from ``expires`` on never serve it.
+    from ``expires`` on never serve it. Never changed once made.
     """
 
     __slots__ = (
@@ -97,18 +108,18 @@ class Token:
         replaced: str = "",
         conditions: "Sequence[str]" = (),
     ) -> None:
-        self.host = host
-        self.secret = secret
-        self.issued = issued
-        self.refresh = refresh
-        self.renew = renew
-        self.expires = expires
-        self.name = name
-        self.scope = scope
-        self.identity = identity
-        self.source = source
-        self.replaced = replaced
-        self.conditions = conditions
+        self.host: Final = host
+        self.secret: Final = secret
+        self.issued: Final = issued
+        self.refresh: Final = refresh
+        self.renew: Final = renew
+        self.expires: Final = expires
+        self.name: Final = name
+        self.scope: Final = scope
+        self.identity: Final = identity
+        self.source: Final = source
+        self.replaced: Final = replaced
+        self.conditions: Final = tuple(conditions)
 
     def __repr__(self) -> str:
         return f"<Token for {self.host!r}, expires {self.expires}>"
@@ -117,6 +128,182 @@ class Token:
     def is_login(self) -> bool:
         """Whether the user gave it with `docker login`, rather than we to the user."""
         return self.name == LOGIN
+
+    def serves_at(self, now: float) -> bool:
+        """Whether ``now`` (epoch seconds) is within its life.
+
+        A login says itself when it ends; when it began counts only for what AWS gave us.
+        """
+        return (self.issued <= now or self.is_login) and now < self.expires
+
+
+class Folder:
+    """A directory of ours, judged as it was opened.
+
+    What is done in it is done by its descriptor, so a link that takes its place later leads nobody
+    anywhere. Where the system has no such calls (Windows) it is done by its path.
+    """
+
+    __slots__ = ("_descriptor", "_prefix")
+
+    def __init__(self, name: str, within: "Folder | None" = None, *, private: bool = True) -> None:
+        """Open ``name``, a path or the name of a directory in ``within``.
+
+        Raises ``OSError`` if it is none, is a link, or has another owner; if it is to be
+        ``private``, also if others may write to it: they could have put there what it holds.
+        """
+        self._descriptor: int | None = None
+        self._prefix = ""
+        if _POSIX:
+            self._descriptor = os.open(
+                name, _FOLDER_FLAGS, dir_fd=None if within is None else within._descriptor
+            )
+            state = os.fstat(self._descriptor)
+        else:  # pragma: no cover - Windows
+            path = name if within is None else within._prefix + name
+            self._prefix = path + os.sep
+            state = os.lstat(path)
+        fault = folder_fault(state, private=private)
+        if fault:
+            self.close()
+            raise PermissionError(fault)
+
+    def names(self) -> list[str]:
+        """Return the names in it. Raises ``OSError``, like all that follows."""
+        return os.listdir(self._prefix if self._descriptor is None else self._descriptor)
+
+    def state(self, name: str) -> os.stat_result:
+        """Return the state of a name, never of what it links to."""
+        return os.stat(self._prefix + name, dir_fd=self._descriptor, follow_symlinks=False)
+
+    def open(self, name: str, flags: int) -> int:
+        """Return a descriptor of a file, which is never reached by a link; new ones are 0600."""
+        return os.open(self._prefix + name, flags | _NO_FOLLOW, FILE_MODE, dir_fd=self._descriptor)
+
+    def rename(self, old: str, new: str) -> None:
+        """Put a file in another's place, in one step."""
+        descriptor = self._descriptor
+        os.replace(
+            self._prefix + old, self._prefix + new, src_dir_fd=descriptor, dst_dir_fd=descriptor
+        )
+
+    def unlink(self, name: str) -> None:
+        """Remove a file or a link."""
+        os.unlink(self._prefix + name, dir_fd=self._descriptor)
+
+    def mkdir(self, name: str) -> None:
+        """Make a directory for the owner only."""
+        os.mkdir(self._prefix + name, 0o700, dir_fd=self._descriptor)
+
+    def rmdir(self, name: str) -> None:
+        """Remove an empty directory."""
+        os.rmdir(self._prefix + name, dir_fd=self._descriptor)
+
+    def set_time(self, name: str, when: float) -> None:
+        """Give a file a time of modification, in epoch seconds."""
+        os.utime(
+            self._prefix + name,
+            (when, when),
+            **({} if self._descriptor is None else {"dir_fd": self._descriptor}),
+            **({"follow_symlinks": False} if _POSIX else {}),
+        )
+
+    def narrow(self) -> None:
+        """Take it from all but its owner, if that is not so."""
+        if self._descriptor is not None and os.fstat(self._descriptor).st_mode & 0o077:
+            os.fchmod(self._descriptor, 0o700)
+
+    def close(self) -> None:
+        """Close it. Never raises: nothing was written by this descriptor."""
+        if self._descriptor is not None:
+            close(self._descriptor)
+
+
+def folder_fault(state: os.stat_result, *, private: bool = True) -> str:
+    """Return what is wrong with a directory of that state, or an empty string. See ``Folder``."""
+    if not stat.S_ISDIR(state.st_mode):
+        return "is not a directory"
+    if getattr(state, "st_file_attributes", 0) & _REPARSE_POINT:  # pragma: no cover - Windows
+        return "is a link"
+    if _POSIX and state.st_uid != os.geteuid():
+        return "belongs to another user"
+    if _POSIX and private and state.st_mode & 0o022:
+        return "can be changed by others"
+    return ""
+
+
+def file_fault(state: os.stat_result) -> str:
+    """Return what is wrong with an entry's or a lock's file of that state, or an empty string."""
+    if not stat.S_ISREG(state.st_mode):
+        return "is not a file"
+    if _POSIX and state.st_uid != os.geteuid():
+        return "belongs to another user"
+    if _POSIX and state.st_mode & 0o077:
+        return "can be read or changed by others"
+    if _POSIX and state.st_nlink != 1:
+        return "has another name, too"
+    return ""
+
+
+def close(descriptor: int) -> None:
+    """Close what was only read: a failure there changes nothing."""
+    try:
+        os.close(descriptor)
+    except OSError:
+        pass
+
+
+def in_time(work: "Callable[[], object]", limit: float) -> bool:
+    """Do ``work``, which may never end, as disks hang; return whether it ended in ``limit`` s.
+
+    Raises what ``work`` raises. Without a thread to be had it is done in line. The bare thread:
+    ``threading`` costs a third of a hit.
+    """
+    import _thread
+
+    ended = _thread.allocate_lock()
+    ended.acquire()
+    errors: list[BaseException] = []
+
+    def attempt() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            errors.append(error)
+        finally:
+            ended.release()
+
+    try:
+        _thread.start_new_thread(attempt, ())
+    except RuntimeError:  # RLIMIT_NPROC, pids.max
+        attempt()
+    while not (done := ended.acquire(timeout=min(limit, _SLICE))) and limit > _SLICE:
+        limit -= _SLICE
+    if errors:
+        raise errors[0]
+    return done
+
+
+def home(environ: "Mapping[str, str]") -> str | None:
+    """Return the home directory, an absolute path without a slash at its end, or ``None``."""
+    found = environ.get("HOME" if _POSIX else "USERPROFILE", "")
+    if not os.path.isabs(found):  # unset, or as good as unset
+        try:
+            import pwd
+
+            found = pwd.getpwuid(os.getuid()).pw_dir
+        except (ImportError, KeyError):
+            return None
+    return found.rstrip("/") if os.path.isabs(found) else None
+
+
+def expanded(path: str, environ: "Mapping[str, str]") -> str:
+    """Return ``path`` with ``~`` or ``~user`` at its start replaced, where that is known."""
+    first, slash, rest = path.partition("/")
+    if first != "~":
+        return os.path.expanduser(path) if first[:1] == "~" else path
+    place = home(environ)
+    return path if place is None else f"{place}{slash}{rest}" or "/"
 
 
 def directory(environ: "Mapping[str, str]") -> str | None:
@@ -129,24 +316,19 @@ def directory(environ: "Mapping[str, str]") -> str | None:
         return None
     chosen = environ.get("AWS_ECR_CACHE_DIR")
     if chosen:
-        path = os.path.expanduser(chosen)
+        path = expanded(chosen, environ)
         return path if os.path.isabs(path) else None
     if not _POSIX:  # pragma: no cover - Windows
         from platformdirs import user_cache_dir
 
-        return user_cache_dir(APPLICATION, appauthor=False)
+        return user_cache_dir(PROGRAM, appauthor=False)
     base = environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):
-        home = environ.get("HOME", "")
-        if not os.path.isabs(home):  # unset, or as good as unset
-            try:
-                import pwd
-
-                home = pwd.getpwuid(os.getuid()).pw_dir
-            except (ImportError, KeyError):
-                return None
-        base = home.rstrip("/") + ("/Library/Caches" if sys.platform == "darwin" else "/.cache")
-    return f"{base}/{APPLICATION}" if os.path.isabs(base) else None
+        place = home(environ)
+        if place is None:
+            return None
+        base = place + ("/Library/Caches" if sys.platform == "darwin" else "/.cache")
+    return f"{base}/{PROGRAM}"
 
 
 def lookup(folder: str, host: str, environ: "Mapping[str, str]", now: float) -> Token | None:
@@ -157,237 +339,68 @@ def lookup(folder: str, host: str, environ: "Mapping[str, str]", now: float) -> 
     best: Token | None = None
     for token in entries(folder, host):
         better = best is None or (token.is_login, token.issued) > (best.is_login, best.issued)
-        if better and token.issued <= now < token.expires and holds(token.conditions, environ):
+        if better and token.serves_at(now) and holds(token.conditions, environ):
             best = token
     return best
 
 
 def hosts(folder: str) -> list[str]:
-    """Return the registry hosts that the cache has a directory for."""
+    """Return the registry hosts that the cache has a directory for. Never raises OSError."""
     try:
-        return sorted(name for name in os.listdir(folder) if name[0] != ".")
+        place = Folder(folder, private=False)
+        try:
+            return sorted(name for name in place.names() if registry.host_of(name) == name)
+        finally:
+            place.close()
     except OSError:
         return []
 
 
-def entries(folder: str, host: str) -> "Iterator[Token]":
-    """Yield every well-formed entry of ``host``, whether or not it may be served now."""
-    place = f"{folder}/{host}"
+def entries(folder: str, host: str) -> list[Token]:
+    """Return every well-formed entry of ``host``, whether or not it may be served now."""
+    found: list[Token] = []
     try:
-        state = os.lstat(place)
-        # A directory that others may write to could hold what others put there.
-        if not stat.S_ISDIR(state.st_mode) or (
-            _POSIX and (state.st_mode & 0o022 or state.st_uid != os.geteuid())
-        ):
-            return
-        names = os.listdir(place)
-    except OSError:
-        return
-    for name in names:
-        if name[0] != "." and (token := _read(place, name, host)) is not None:
-            yield token
-
-
-def holds(  # noqa: C901, PLR0911, PLR0912 - one case a kind of condition
-    conditions: "Sequence[str]", environ: "Mapping[str, str]"
-) -> bool:
-    """Return whether every condition of an entry holds in ``environ`` and on this machine."""
-    for line in conditions:
-        kind, _, rest = line.partition(" ")
-        if kind == "env":
-            name, _, value = rest.partition("=")
-            if environ.get(name) != value:
-                return False
-        elif kind == "unset":
-            if rest in environ:
-                return False
-        elif kind == "file":
-            mtime, _, rest = rest.partition(" ")
-            size, _, rest = rest.partition(" ")
-            inode, _, path = rest.partition(" ")
-            if state_of(path) != f"file {mtime} {size} {inode} {path}":
-                return False
-        elif kind == "absent":
-            if state_of(rest) != line:
-                return False
-        elif kind == "boot":
-            if boot_id() != rest:
-                return False
-        elif kind == "residue":
-            name, _, residue = rest.partition(" ")
-            if name not in environ or residue_of(environ[name]) != residue:
-                return False
-        else:
-            return False
-    return True
-
-
-def state_of(path: str) -> str:
-    """Return the condition line that says what ``path`` is now: ``file ...`` or ``absent ...``.
-
-    A path that cannot be examined counts as neither, and its line never holds.
-    """
-    try:
-        state = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return f"absent {path}"
-    except (OSError, ValueError):
-        return f"unknown {path}"
-    return f"file {state.st_mtime_ns} {state.st_size} {state.st_ino} {path}"
-
-
-def boot_id() -> str:
-    """Return the kernel's boot id, or an empty string where there is none."""
-    try:
-        descriptor = os.open(_BOOT_ID, os.O_RDONLY)
+        # Others may write beside our directories, as in /tmp, but to none of them.
+        whole = Folder(folder, private=False)
         try:
-            return os.read(descriptor, 64).decode("ascii").strip()
+            place = Folder(host, whole)
         finally:
-            os.close(descriptor)
-    except (OSError, ValueError):
-        return ""
-
-
-def residue_of(secret: str) -> str:
-    """Return a number that changes with ``secret`` and does not give it away.
-
-    The remainder of division by the Mersenne prime 2**61 - 1: a hash module costs more to load
-    than the whole lookup.
-    """
-    return str(int.from_bytes(secret.encode("utf-8", "surrogateescape"), "big") % (2**61 - 1))
-
-
-def write(folder: str, token: Token) -> bool:
-    """Keep ``token``; return whether it is on disk now. Never raises OSError.
-
-    Written beside its place with mode 0600 from birth, flushed, and renamed over it.
-    """
-    lines = [
-        MAGIC,
-        f"host {token.host}",
-        f"issued {token.issued}",
-        f"refresh {token.refresh}",
-        f"renew {token.renew}",
-        f"expires {token.expires}",
-        *(
-            f"{key} {value}"
-            for key, value in (
-                ("scope", token.scope),
-                ("identity", token.identity),
-                ("source", token.source),
-                ("replaced", token.replaced),
-            )
-            if value
-        ),
-        *token.conditions,
-        "",
-        f'"{token.secret}"',
-        "",
-    ]
-    place = f"{folder}/{token.host}"
-    # Dot: readers pass over it. The process id keeps two writers apart, the rename decides.
-    beside = f"{place}/.{token.name}.{os.getpid()}"
+            whole.close()
+    except OSError:
+        return found
     try:
-        data = "\n".join(lines).encode("utf-8", "surrogateescape")
-        if not is_plain(token.secret) or len(data) > ENTRY_LIMIT:
-            return False
-        if any("\n" in line for line in lines):
-            return False  # a path or a value that the format cannot say
-        make_private(place)
-        _sweep(place, token.name)
-        try:
-            descriptor = os.open(
-                beside,
-                os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
-                _FILE_MODE,
-            )
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            os.replace(beside, f"{place}/{token.name}")
-        except OSError:
-            _remove(beside)
-            raise
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def erase(folder: str, host: str) -> None:
-    """Remove every token of ``host``, and its copies under other hosts. Never raises OSError."""
-    secrets = {token.secret for token in entries(folder, host)}
-    place = f"{folder}/{host}"
-    try:
-        if not os.path.islink(place):
-            for name in os.listdir(place):
-                _remove(f"{place}/{name}")
-            os.rmdir(place)
+        for name in place.names():
+            if is_entry(name):
+                token = read(place, name, host)
+                if token is not None:
+                    found.append(token)
     except OSError:
         pass
-    for other in hosts(folder) if secrets else ():
-        for token in entries(folder, other):
-            if token.secret in secrets:
-                _remove(f"{folder}/{other}/{token.name}")
+    finally:
+        place.close()
+    return found
 
 
-def claim(folder: str, token: Token, now: float, life: float) -> bool:
-    """Return whether the caller may renew ``token`` behind the answer: once in ``life`` seconds.
-
-    The claim is a file beside the entry, so it works between processes and costs one system call.
-    """
-    path = f"{folder}/{token.host}/.{token.name}.renewal"
-    for _ in range(2):
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE))
-        except FileExistsError:
-            try:
-                if 0 <= now - os.stat(path).st_mtime < life:
-                    return False
-            except OSError:
-                continue  # its owner is done: one more try
-            _remove(path)
-        except OSError:
-            return False  # a directory that cannot be written keeps no new token either
-        else:
-            return True
-    return False
+def is_entry(name: str) -> bool:
+    """Whether ``name`` is one that we give to entries."""
+    return name == LOGIN or (len(name) == NAME_LENGTH and _HEXADECIMAL.issuperset(name))
 
 
-def make_private(folder: str) -> None:
-    """Make ``folder``, a directory of our own, for the owner only; narrow it if it is wider.
-
-    The directory around it, if we make that too, is for the owner only as well. One that was there
-    is the user's: its mode stays.
-    """
-    # Two steps: makedirs gives the mode to the last directory alone.
-    os.makedirs(os.path.dirname(folder), _FOLDER_MODE, exist_ok=True)
-    os.makedirs(folder, _FOLDER_MODE, exist_ok=True)
-    if _POSIX:
-        state = os.lstat(folder)
-        if stat.S_ISDIR(state.st_mode) and state.st_mode & 0o077:
-            os.chmod(folder, _FOLDER_MODE)
-
-
-def _read(place: str, name: str, host: str) -> Token | None:
+def read(place: Folder, name: str, host: str) -> Token | None:
+    """Return the entry ``name`` of ``host``, or ``None`` if anything about it is odd."""
     try:
-        descriptor = os.open(f"{place}/{name}", _READ_FLAGS)
-    except (OSError, ValueError):
+        descriptor = place.open(name, _READ_FLAGS)
+    except OSError:
         return None
     try:
         state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode) or state.st_size > ENTRY_LIMIT:
-            return None
-        if _POSIX and (state.st_mode & 0o077 or state.st_uid != os.geteuid() or state.st_nlink > 1):
+        if file_fault(state) or state.st_size > ENTRY_LIMIT:
             return None
         data = os.read(descriptor, state.st_size)
     except OSError:
         return None
     finally:
-        os.close(descriptor)
+        close(descriptor)
     return _parse(data, name, host)
 
 
@@ -395,7 +408,7 @@ def _parse(data: bytes, name: str, host: str) -> Token | None:
     head, blank, tail = data.decode("utf-8", "surrogateescape").partition("\n\n")
     lines = head.split("\n")
     secret = tail[1:-2]
-    if not blank or tail != f'"{secret}"\n' or not secret or lines[0] != MAGIC:
+    if not blank or tail != f'"{secret}"\n' or not is_plain(secret) or lines[0] != MAGIC:
         return None
     fields: dict[str, str] = {}
     first = len(lines)
@@ -404,36 +417,40 @@ def _parse(data: bytes, name: str, host: str) -> Token | None:
         if key not in _FIELDS:
             first = number
             break
+        if key in fields:
+            return None
         fields[key] = value
-    try:
-        token = Token(
-            name=name,
-            secret=secret,
-            host=fields["host"],
-            issued=int(fields["issued"]),
-            refresh=int(fields["refresh"]),
-            renew=int(fields["renew"]),
-            expires=int(fields["expires"]),
-            scope=fields.get("scope", ""),
-            identity=fields.get("identity", ""),
-            source=fields.get("source", ""),
-            replaced=fields.get("replaced", ""),
-            conditions=lines[first:],
-        )
-    except (KeyError, ValueError):
-        return None
-    ordered = token.issued <= token.refresh <= token.renew <= token.expires
-    if not ordered or token.expires - token.issued > TOKEN_LIFE or token.host != host:
-        return None
+    times = [_time(fields.get(key, "")) for key in TIMES]
+    issued, refresh, renew, expires = times
+    # -1 stands for a time that is none: issued is the least of them.
+    ordered = 0 <= issued <= refresh <= renew <= expires <= issued + TOKEN_LIFE
+    conditions = lines[first:]
     # Issued tokens without a condition would be served to any identity.
-    if not is_plain(secret) or not (token.conditions or token.is_login):
+    if not ordered or fields.get("host") != host or not (conditions or name == LOGIN):
         return None
-    return token
+    return Token(
+        host=host,
+        secret=secret,
+        issued=issued,
+        refresh=refresh,
+        renew=renew,
+        expires=expires,
+        name=name,
+        scope=fields.get("scope", ""),
+        identity=fields.get("identity", ""),
+        source=fields.get("source", ""),
+        replaced=fields.get("replaced", ""),
+        conditions=conditions,
+    )
 
 
-_FIELDS = frozenset(
-    ("host", "issued", "refresh", "renew", "expires", "scope", "identity", "source", "replaced")
-)
+_FIELDS = frozenset(("host", *TIMES, "scope", "identity", "source", "replaced"))
+
+
+def _time(text: str) -> int:
+    # int() itself takes signs, blanks, underscores and the digits of any script.
+    fits = text.isascii() and text.isdigit() and len(text) <= _TIME_LENGTH
+    return int(text) if fits else -1
 
 
 def is_plain(secret: str) -> bool:
@@ -447,30 +464,106 @@ def is_plain(secret: str) -> bool:
     )
 
 
-def _sweep(place: str, keep: str) -> None:
-    """Remove what has had its time: expired entries, left-over temporary files, the oldest."""
-    from time import time
-
-    now = time()
-    kept = []
-    for name in os.listdir(place):
-        path = f"{place}/{name}"
-        try:
-            modified = os.lstat(path).st_mtime
-        except OSError:
-            continue
-        # A temporary file has a writer for as long as a process may take, an entry has its life.
-        limit = LEFTOVER_AGE if name[0] == "." else TOKEN_LIFE
-        if now - modified > limit:
-            _remove(path)
-        elif name not in (keep, LOGIN) and name[0] != ".":
-            kept.append((modified, path))
-    for _, path in sorted(kept)[: max(0, len(kept) - ENTRIES_PER_HOST)]:
-        _remove(path)
+# The grammar of conditions. Each is one line; these functions write and read all of them.
 
 
-def _remove(path: str) -> None:
+def holds(  # noqa: C901, PLR0911 - one case a kind of condition
+    conditions: "Sequence[str]", environ: "Mapping[str, str]"
+) -> bool:
+    """Return whether every condition of an entry holds in ``environ`` and on this machine."""
+    for line in conditions:
+        kind, _, rest = line.partition(" ")
+        if kind == "env":
+            name, _, value = rest.partition("=")
+            if environ.get(name) != value:
+                return False
+        elif kind == "unset":
+            if rest in environ:
+                return False
+        elif kind in ("file", "absent"):
+            if state_of(subject(line)) != line:
+                return False
+        elif kind == "boot":
+            if boot() != line:
+                return False
+        elif kind == "residue":
+            if residue(rest.partition(" ")[0], environ) != line:
+                return False
+        else:
+            return False
+    return True
+
+
+def variable(name: str, environ: "Mapping[str, str]") -> str:
+    """Return the condition that the variable ``name`` is as it is now."""
+    return f"env {name}={environ[name]}" if name in environ else f"unset {name}"
+
+
+def residue(name: str, environ: "Mapping[str, str]") -> str:
+    """Return the same condition for a variable that is secret, which does not give it away."""
+    return f"residue {name} {residue_of(environ[name])}" if name in environ else f"unset {name}"
+
+
+def state_of(path: str) -> str:
+    """Return the condition that ``path`` is what it is now: ``file ...`` or ``absent ...``.
+
+    For a path that cannot be examined one that never holds.
+    """
     try:
-        os.unlink(path)
-    except OSError:
-        pass
+        state = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return f"absent {path}"
+    except (OSError, ValueError):
+        return unknown(path)
+    # The time of change is the kernel's: cp -p, tar and touch -r cannot set it.
+    return (
+        f"file {state.st_mtime_ns} {state.st_ctime_ns} {state.st_size} {state.st_ino}"
+        f" {state.st_dev} {path}"
+    )
+
+
+def boot() -> str:
+    """Return the condition that the machine is not started anew.
+
+    Where the kernel has no boot id, one that never holds.
+    """
+    try:
+        descriptor = os.open(_BOOT_ID, os.O_RDONLY)
+        try:
+            found = os.read(descriptor, 64).decode("ascii").strip()
+        finally:
+            close(descriptor)
+    except (OSError, ValueError):
+        found = ""
+    return f"boot {found}" if found else unknown("boot")
+
+
+def unknown(what: str) -> str:
+    """Return a condition that never holds."""
+    return f"unknown {what}"
+
+
+def is_keepable(conditions: "Sequence[str]") -> bool:
+    """Whether a token with these conditions could ever be served from the disk."""
+    return not any(line.startswith("unknown ") or "\n" in line for line in conditions)
+
+
+def subject(line: str) -> str:
+    """Return what a condition is about, whatever it says of it: a path, or a variable's setting."""
+    kind, _, rest = line.partition(" ")
+    return rest.split(" ", 5)[-1] if kind == "file" else rest
+
+
+def variables(conditions: "Sequence[str]") -> dict[str, str]:
+    """Return the variables that must be set for conditions to hold, and their values."""
+    settings = [line.partition(" ")[2] for line in conditions if line.startswith("env ")]
+    return {name: value for name, _, value in (setting.partition("=") for setting in settings)}
+
+
+def residue_of(secret: str) -> str:
+    """Return a number that changes with ``secret`` and does not give it away.
+
+    The remainder of division by the Mersenne prime 2**61 - 1: a hash module costs more to load
+    than the whole lookup.
+    """
+    return str(int.from_bytes(secret.encode("utf-8", "surrogateescape"), "big") % (2**61 - 1))

@@ -1,4 +1,4 @@
-"""What can go wrong, each with a reason for the reader and hints to act on.
+"""What is said: an answer, or what went wrong, with a reason for the reader and hints to act on.
 
 A reason is one lower-case line that quotes its operand and ends without a full stop.
 A hint is an action: a command to run or a setting to change.
@@ -10,6 +10,8 @@ from . import PROGRAM
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from .cache import Token
 
 # The protocol's own sentences: clients compare them to the letter
 # (docker/docker-credential-helpers, credentials/error.go).
@@ -59,6 +61,35 @@ class Refused(HelperError):
 
 class Denied(Refused):
     """AWS refuses the identity itself: its tokens on disk go, too."""
+
+
+class Answer:
+    """What a conversation says: bytes for stdout and stderr, the exit code, the token to renew.
+
+    ``behind`` is renewed once all is said, which changes nothing of it any more.
+    """
+
+    __slots__ = ("behind", "status", "stderr", "stdout")
+
+    def __init__(
+        self,
+        stdout: bytes = b"",
+        *,
+        status: int = 0,
+        stderr: bytes = b"",
+        behind: "Token | None" = None,
+    ) -> None:
+        self.stdout = stdout
+        self.status = status
+        self.stderr = stderr
+        self.behind = behind
+
+
+def report(kind: str, error: HelperError) -> bytes:
+    """Return what stderr gets of ``error``: its ``lines``, encoded."""
+    return "".join(f"{line}\n" for line in lines(kind, error.reason, error.hints)).encode(
+        "utf-8", "replace"
+    )
 
 
 def lines(kind: str, reason: str, hints: "Iterable[str]" = ()) -> list[str]:

@@ -9,13 +9,19 @@ import sys
 from . import settings
 from .errors import HelperError, one_line
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PREFIX = "docker-credential-"  # how Docker names a helper's executable
 OURSELVES = "ecr"
 # Set for the helper: should it come back to us, by whatever name, we do not ask it again.
 _MARK = "DOCKER_CREDENTIAL_ECR_FALLBACK"
 
 
-def delegate(helper: str, action: str, request: bytes) -> tuple[int, bytes, bytes]:
+def delegate(
+    helper: str, action: str, request: bytes, environ: "Mapping[str, str]"
+) -> tuple[int, bytes, bytes]:
     """Return (exit code, stdout, stderr) of ``docker-credential-<helper> <action>``.
 
     ``request`` is what it reads on stdin. Raises ``HelperError`` if there is no such helper, or if
@@ -23,14 +29,14 @@ def delegate(helper: str, action: str, request: bytes) -> tuple[int, bytes, byte
     """
     import subprocess
 
-    path = executable(helper)
+    path = executable(helper, environ)
     try:
         done = subprocess.run(  # noqa: S603 - a helper that the user named, and no shell
             [path, action],
             input=request,
             capture_output=True,
             check=False,
-            env={**os.environ, _MARK: helper},
+            env={**environ, _MARK: helper},
         )
     except OSError as error:
         raise HelperError(
@@ -42,26 +48,46 @@ def delegate(helper: str, action: str, request: bytes) -> tuple[int, bytes, byte
     return status, done.stdout, done.stderr
 
 
-def executable(helper: str) -> str:
+def executable(helper: str, environ: "Mapping[str, str]") -> str:
     """Return the path of the helper's executable. Raises ``HelperError`` as ``delegate`` does."""
-    import shutil
-
     fault = settings.helper_fault(helper)
     if fault:
         raise HelperError(
             f'"{one_line(helper)}" is not the name of a credential helper', f"the name {fault}"
         )
     program = PREFIX + helper
-    path = shutil.which(program)
+    path = find(program, environ)
     if path is None:
         raise HelperError(
             f'the fallback helper "{program}" is not on PATH',
             f"install {program}, or correct [fallback] helper in config.toml",
         )
-    ours = {os.path.realpath(own) for own in (sys.argv[0], shutil.which(PREFIX + OURSELVES)) if own}
-    if helper == OURSELVES or os.path.realpath(path) in ours or _MARK in os.environ:
+    ours = {
+        os.path.realpath(own)
+        for own in (sys.argv[0], find(PREFIX + OURSELVES, environ))
+        if own is not None
+    }
+    if helper == OURSELVES or os.path.realpath(path) in ours or _MARK in environ:
         raise HelperError(
             f'the fallback helper "{program}" leads back to {PREFIX}{OURSELVES}',
             "name another helper under [fallback] in config.toml, or remove that table",
         )
     return path
+
+
+def find(program: str, environ: "Mapping[str, str]") -> str | None:
+    """Return the path of ``program`` in the absolute folders of PATH, or ``None``.
+
+    Never in the current directory, where ``shutil.which`` looks first on Windows: whoever can
+    write there would be run, and be told the password of a login.
+    """
+    names = [program]
+    if os.name == "nt":  # pragma: no cover - Windows
+        ends = environ.get("PATHEXT", "").split(os.pathsep) or [".EXE"]
+        names = [program + end for end in ends if end.startswith(".")] or [f"{program}.exe"]
+    for folder in environ.get("PATH", os.defpath).split(os.pathsep):
+        for name in names if os.path.isabs(folder) else ():
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and os.access(path, os.X_OK):
+                return path
+    return None

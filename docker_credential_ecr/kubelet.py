@@ -8,14 +8,16 @@ https://kubernetes.io/docs/reference/config-api/kubelet-credentialprovider.v1/
 
 import time
 
-from . import registry, tokens
-from .cache import Token
-from .errors import HelperError, NoCredentials
+from . import PROGRAM, registry, renewal, settings, tokens
+from .deadline import Deadline
+from .errors import Answer, CredentialsNotFound, HelperError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    from .cache import Token
 
 GROUP = "credentialprovider.kubelet.k8s.io"
 VERSIONS = ("v1", "v1beta1", "v1alpha1")
@@ -23,67 +25,57 @@ REQUEST_LIMIT = 256 << 10  # bytes, 256 KiB; a service account token is a few Ki
 DEADLINE = 28.0  # seconds for everything; the kubelet gives up after 60, people wait for pods
 ROLE_ANNOTATION = "eks.amazonaws.com/ecr-role-arn"  # on the service account
 ROLE_VARIABLE = "AWS_ECR_ROLE_ARN"  # where no annotation names a role
-SESSION_NAME_LENGTH = 64  # characters, sts:AssumeRoleWithWebIdentity
 SHORT = 60  # seconds that the kubelet keeps an answer whose token is due for renewal
 NOT_OURS = 300  # seconds that it keeps "not ours": a rule may be added
-_USER = "AWS"
 
 
-def run(
-    read: "Callable[[int], bytes]",
-    environ: "Mapping[str, str]",
-    write: "Callable[[int, bytes], None]",
-) -> int:
-    """Answer one request of the kubelet; return the exit code.
+def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> Answer:
+    """Answer one request of the kubelet.
 
-    ``read`` returns all of stdin, up to a limit in bytes; ``write`` writes to a descriptor. An
-    error is one line on stderr, the reason and the hints: the kubelet's log has one line for it.
+    ``read`` returns all of stdin, up to a limit in bytes. Raises ``HelperError``, which ``failure``
+    makes an answer of.
     """
+    deadline = Deadline(min(DEADLINE, renewal.timeout_of(environ) + 2), "the kubelet")
+    requests: list[dict[str, Any]] = []
+
+    # All of it in a thread: whatever hangs, an answer or an error is out in time.
+    def work(environ: "Mapping[str, str]") -> Answer:
+        if not requests:
+            deadline.doing("reading the request")
+            requests.append(_request(read(REQUEST_LIMIT)))
+        return _answer(requests[0], environ, deadline)
+
+    return renewal.without_hanging_disk(deadline, environ, work)
+
+
+def failure(error: HelperError) -> Answer:
+    """Return the answer that says ``error``: one line, as the kubelet's log has one for it."""
+    line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
+    return Answer(stderr=f"{PROGRAM}: {line}\n".encode("utf-8", "replace"), status=1)
+
+
+def _answer(
+    request: "Mapping[str, Any]", environ: "Mapping[str, str]", deadline: Deadline
+) -> Answer:
     import json
 
-    try:
-        # All of it in a thread: whatever hangs, an answer or an error is out in time.
-        response, token = tokens.within(
-            DEADLINE, lambda stages: _converse(read, environ, stages), "the kubelet"
-        )
-    except HelperError as error:
-        line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
-        write(2, f"docker-credential-ecr: {line}\n".encode("utf-8", "replace"))
-        return 1
-    write(1, json.dumps(response).encode("ascii"))
-    if token is not None:
-        tokens.renew_behind(token, environ)
-    return 0
-
-
-def _converse(
-    read: "Callable[[int], bytes]", environ: "Mapping[str, str]", stages: list[str]
-) -> "tuple[dict[str, Any], Token | None]":
-    """Return the response to one request, and the node's token to renew behind it, if any."""
-    stages.append("reading the request")
-    request = _request(read(REQUEST_LIMIT))
-    stages.append("looking for a token")
     server = _server(request["image"])
     host = registry.host_of(server) if server else None
     token = None
-    of_node = True
+    of_node = not (request.get("serviceAccountToken") and _role(request, environ))
     keep = NOT_OURS
     if host is not None:
-        limited = {**environ, "AWS_ECR_TIMEOUT": str(min(tokens.timeout_of(environ), DEADLINE - 2))}
+        deadline.doing("looking for a token")
         try:
-            if request.get("serviceAccountToken") and _role(request, environ):
-                of_node = False
-                token = _of_service_account(host, request, limited)
+            if of_node:
+                token = tokens.authorize(host, environ, deadline)
             else:
-                token = tokens.authorize(host, limited)
-        except NoCredentials:
-            found = registry.parse(host)
-            if found is None or found.service != "ecr-public":
-                raise
+                token = _of_service_account(host, request, environ, deadline)
+        except CredentialsNotFound:
             keep = SHORT  # pulled anonymously, until there are credentials
     auth = {}
     if token is not None:
-        auth[server] = {"username": _USER, "password": token.secret}
+        auth[server] = {"username": registry.USER, "password": token.secret}
         now = int(time.time())
         keep = max(min(token.expires - now, max(token.refresh - now, SHORT)), 0)
     response = {
@@ -93,7 +85,7 @@ def _converse(
         "cacheDuration": _go_duration(keep),
         "auth": auth,
     }
-    return response, token if of_node else None
+    return Answer(json.dumps(response).encode("ascii"), behind=token if of_node else None)
 
 
 def _request(data: bytes) -> "dict[str, Any]":
@@ -150,7 +142,7 @@ def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> object:
 
 def _checked_role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> str:
     role = _role(request, environ)
-    if isinstance(role, str) and _is_role(role):
+    if isinstance(role, str) and settings.is_role_arn(role):
         return role
     annotated = (request.get("serviceAccountAnnotations") or {}).get(ROLE_ANNOTATION)
     where = f'the annotation "{ROLE_ANNOTATION}"' if annotated else f'"{ROLE_VARIABLE}"'
@@ -160,43 +152,18 @@ def _checked_role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") ->
     )
 
 
-def _is_role(arn: str) -> bool:
-    if not arn.isascii() or not arn.isprintable() or " " in arn:
-        return False
-    # A role's path may hold colons.
-    word, _, service, region, account, resource = (*arn.split(":", 5), *[""] * 5)[:6]
-    return (word, service, region) == ("arn", "iam", "") and (
-        account.isdecimal() and resource.startswith("role/")
-    )
-
-
 def _of_service_account(
-    host: str, request: "Mapping[str, Any]", environ: "Mapping[str, str]"
-) -> Token | None:
-    """Return a token for a pod's own identity. It never touches the disk."""
-    from . import ecr
-
-    limit = tokens.timeout_of(environ)
+    host: str, request: "Mapping[str, Any]", environ: "Mapping[str, str]", deadline: Deadline
+) -> "Token | None":
     identity_token = request["serviceAccountToken"]
-
-    def work(stages: list[str]) -> Token | None:
-        found = tokens.target(host, environ)
-        if found is None:
-            return None
-        where, rule = found
-        issued = ecr.fetch_with_web_identity(
-            where,
-            rule,
-            environ,
-            stages,
-            until=time.monotonic() + tokens.PATIENCE * limit,
-            role_arn=_checked_role(request, environ),
-            session_name=session_name(identity_token),
-            identity_token=identity_token,
-        )
-        return tokens.token_of(issued, host, where)
-
-    return tokens.within(limit, work, f'"{host}"')
+    return renewal.for_service_account(
+        host,
+        environ,
+        deadline,
+        role_arn=_checked_role(request, environ),
+        session_name=session_name(identity_token),
+        identity_token=identity_token,
+    )
 
 
 def session_name(identity_token: str) -> str:
@@ -218,13 +185,14 @@ def session_name(identity_token: str) -> str:
             name = "+".join(parts)
     except (ValueError, LookupError, TypeError, RecursionError):
         pass
-    clean = "".join(c if c.isascii() and (c.isalnum() or c in "_+=,.@-") else "-" for c in name)
-    if len(clean) > SESSION_NAME_LENGTH:
+    clean = "".join(c if settings.SESSION_NAME.takes(c) else "-" for c in name)
+    longest = settings.SESSION_NAME.lengths[-1]
+    if len(clean) > longest:
         import hashlib
 
         digest = hashlib.sha256(clean.encode()).hexdigest()[:8]
-        clean = f"{clean[: SESSION_NAME_LENGTH - 9]}-{digest}"
-    return clean or "docker-credential-ecr"
+        clean = f"{clean[: longest - len(digest) - 1]}-{digest}"
+    return clean or PROGRAM
 
 
 def _go_duration(seconds: int) -> str:

@@ -5,69 +5,57 @@ stream. The sentences and exit codes are those of docker/docker-credential-helpe
 compare to the letter.
 """
 
-from . import __version__, cache, registry, tokens
+from . import PROGRAM, __version__, cache, registry, tokens
 from .errors import (
     NO_SERVER_URL,
     NO_USERNAME,
+    Answer,
     CredentialsNotFound,
     HelperError,
-    NoCredentials,
     ProtocolError,
+    report,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
-USER = "AWS"  # the only user that ECR knows
+    from .settings import Settings
+
 REQUEST_LIMIT = 64 << 10  # bytes, 64 KiB; a login is a few KiB
-ACTIONS = ("get", "store", "erase", "list", "version")
+READS = ("get", "store", "erase")  # the actions that have a request; the others read no stdin
+DISK_LIMIT = 5.0  # seconds for a login or a logout; nobody else can do these in place of the disk
 
 
-class Answer:
-    """What to say: bytes for stdout, an error for people, the exit code, the token to renew."""
+def converse(action: str, request: bytes, environ: "Mapping[str, str]") -> Answer:
+    """Return the answer to an action of Docker's. ``request`` is what came on stdin.
 
-    __slots__ = ("behind", "error", "status", "stderr", "stdout")
-
-    def __init__(
-        self,
-        stdout: bytes = b"",
-        *,
-        status: int = 0,
-        error: HelperError | None = None,
-        behind: cache.Token | None = None,
-        stderr: bytes = b"",
-    ) -> None:
-        self.stdout = stdout
-        self.status = status
-        self.error = error
-        self.behind = behind
-        self.stderr = stderr
+    Raises ``HelperError``, which ``failure`` makes an answer of.
+    """
+    if action == "get":
+        return get(request, environ)
+    if action == "store":
+        return store(request, environ)
+    if action == "erase":
+        return erase(request, environ)
+    if action == "list":
+        return list_(environ)
+    return Answer(f"{PROGRAM} ({__package__}) {__version__}\n".encode())
 
 
-def converse(  # noqa: PLR0911 - one case a conversation
-    action: str, request: bytes, environ: "Mapping[str, str]"
-) -> Answer:
-    """Return the answer to one of ``ACTIONS``. ``request`` is what came on stdin."""
-    try:
-        if action == "get":
-            return get(request, environ)
-        if action == "store":
-            return store(request, environ)
-        if action == "erase":
-            return erase(request, environ)
-        if action == "list":
-            return list_(environ)
-        return Answer(f"{cache.APPLICATION} ({__package__}) {__version__}\n".encode())
-    except ProtocolError as error:
-        return Answer(f"{error.reason}\n".encode(), status=1)
-    except HelperError as error:
-        return failure(error)
+def failure(action: str, error: HelperError) -> Answer:
+    """Return the answer that says ``error``: some clients show stdout, others stderr.
 
-
-def failure(error: HelperError) -> Answer:
-    """Return the answer that says ``error``: some clients show stdout, others stderr."""
-    return Answer(f"{error.reason}\n".encode("utf-8", "replace"), status=1, error=error)
+    Clients crash when erase fails, and stop when list does: these say it to people alone.
+    """
+    said = report("error", error)
+    if action == "erase":
+        return Answer(stderr=said)
+    if action == "list":
+        return Answer(b"{}\n")
+    reason = f"{error.reason}\n".encode("utf-8", "replace")
+    return Answer(reason, stderr=b"" if isinstance(error, ProtocolError) else said, status=1)
 
 
 def get(request: bytes, environ: "Mapping[str, str]") -> Answer:
@@ -76,20 +64,22 @@ def get(request: bytes, environ: "Mapping[str, str]") -> Answer:
     host = registry.host_of(server_url)
     token = None
     if host is not None:
-        try:
-            token = tokens.authorize(host, environ)
-        except NoCredentials:
-            found = registry.parse(host)
-            if found is not None and found.service == "ecr-public":
-                raise CredentialsNotFound from None  # the client goes on anonymously
-            raise
+        token = tokens.served(host, environ)
+    if token is None and (host is None or registry.parse(host) is None):
+        rules = _rules(environ)
+        if host is None or rules.behind(host) is None:
+            answer = _elsewhere(rules, "get", request, environ)
+            if answer is None:
+                raise CredentialsNotFound
+            return answer
+    if host is not None:
+        token = tokens.renewed(token, host, environ)
     if token is None:
-        answer = _elsewhere("get", request, environ)
-        if answer is None:
-            raise CredentialsNotFound
-        return answer
+        raise CredentialsNotFound
     # Neither needs escaping: host_of and the cache's format see to that.
-    credentials = f'{{"ServerURL":"{server_url}","Username":"{USER}","Secret":"{token.secret}"}}\n'
+    credentials = (
+        f'{{"ServerURL":"{server_url}","Username":"{registry.USER}","Secret":"{token.secret}"}}\n'
+    )
     return Answer(credentials.encode("ascii"), behind=token)
 
 
@@ -101,23 +91,30 @@ def store(request: bytes, environ: "Mapping[str, str]") -> Answer:
     if not username:
         raise ProtocolError(NO_USERNAME)
     host = registry.host_of(server_url)
-    if host is None or tokens.target(host, environ) is None:
-        answer = _elsewhere("store", request, environ)
+    if host is None or not _is_ours(host, environ):
+        answer = _elsewhere(_rules(environ), "store", request, environ)
         if answer is not None:
             return answer
         raise HelperError(
-            f'"{_shown(server_url)}" is not an ECR registry: its login is not kept here',
+            f'"{registry.shown(server_url)}" is not an ECR registry: its login is not kept here',
             'list ECR registries under "credHelpers" in place of "credsStore": "ecr"',
             "or name a fallback helper: [fallback] helper in config.toml",
         )
-    if environ.get("AWS_ECR_IGNORE_CREDS_STORAGE", "").lower() == "true":
+    if _ignores_logins(environ):
         return Answer()
-    if username != USER:
+    if username != registry.USER:
         raise HelperError(
-            f'the user of "{host}" is "{USER}", no other is known to ECR',
+            f'the user of "{host}" is "{registry.USER}", no other is known to ECR',
             f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}",
         )
-    tokens.keep_login(host, secret, environ)
+    from . import renewal
+
+    if not cache.in_time(lambda: renewal.keep_login(host, secret, environ), DISK_LIMIT):
+        raise HelperError(
+            f'the login of "{host}" could not be written within {DISK_LIMIT:g} s',
+            "check that the file system of the cache responds",
+            "or set AWS_ECR_CACHE_DIR to a directory on another one",
+        )
     return Answer()
 
 
@@ -125,57 +122,82 @@ def erase(request: bytes, environ: "Mapping[str, str]") -> Answer:
     """Forget the tokens of a registry. Succeeds always: clients crash when it does not."""
     url = request.decode("utf-8", "replace").strip()
     host = registry.host_of(url.removeprefix("http://"))
-    if host is None or registry.parse(host) is None:
-        try:
-            mapped = host is not None and tokens.target(host, environ) is not None
-        except HelperError:
-            mapped = False
-        if not mapped:
-            try:
-                return _elsewhere("erase", request, environ) or Answer()
-            except HelperError as error:
-                return Answer(error=error)  # for people; the client must see a success
+    if host is None or not _is_ours(host, environ):
+        return _elsewhere(_rules(environ), "erase", request, environ) or Answer()
     folder = cache.directory(environ)
-    ignored = environ.get("AWS_ECR_IGNORE_CREDS_STORAGE", "").lower() == "true"
-    if host is not None and folder is not None and not ignored:
-        cache.erase(folder, host)
+    if folder is None or _ignores_logins(environ):
+        return Answer()
+    from . import keeping
+
+    erased: list[bool] = []
+    cache.in_time(lambda: erased.append(keeping.erase(folder, host)), DISK_LIMIT)
+    if not all(erased or [False]):
+        raise HelperError(
+            f'the tokens of "{host}" could not all be removed',
+            "check that the cache can be written: docker-credential-ecr doctor --offline",
+        )
     return Answer()
 
 
 def list_(environ: "Mapping[str, str]") -> Answer:
-    """Answer with the hosts that ``get`` would serve from the cache now, as {"https://host": user}.
+    """Answer with the hosts that ``get`` would serve from the cache now, as {host: user}.
 
-    No network, and no failure: a client that asks for the list stops at an error.
+    The hosts are plain: containers/image fails on names with a scheme. No network, and no failure:
+    a client that asks for the list stops at an error.
     """
     import json
-    from time import time
 
-    listed = {}
-    folder = cache.directory(environ)
-    now = time()
-    for host in cache.hosts(folder) if folder is not None else ():
-        if cache.lookup(folder or "", host, environ, now) is not None:
-            listed[f"https://{host}"] = USER
+    listed: dict[str, str] = {}
     try:
-        answer = _elsewhere("list", b"", environ)
+        answer = _elsewhere(_rules(environ), "list", b"", environ)
         if answer is not None and answer.status == 0:
-            theirs = json.loads(answer.stdout)
-            listed = {**{str(k): str(v) for k, v in theirs.items()}, **listed}
-    except (HelperError, ValueError, AttributeError):
+            theirs: Any = json.loads(answer.stdout)
+            listed = {str(host): str(user) for host, user in theirs.items()}
+    except (HelperError, ValueError, AttributeError, RecursionError):
         pass
+    ours: list[str] = []
+    cache.in_time(lambda: ours.extend(_served(environ)), cache.DISK_LIMIT)
+    listed.update(dict.fromkeys(tuple(ours), registry.USER))
     return Answer(json.dumps(listed, separators=(",", ":")).encode() + b"\n")
 
 
-def _elsewhere(action: str, request: bytes, environ: "Mapping[str, str]") -> Answer | None:
-    """Return the fallback helper's answer, unchanged, or ``None`` if the user named none."""
+def _served(environ: "Mapping[str, str]") -> list[str]:
+    from time import time
+
+    folder = cache.directory(environ)
+    now = time()
+    hosts = cache.hosts(folder) if folder is not None else []
+    return [host for host in hosts if cache.lookup(folder or "", host, environ, now) is not None]
+
+
+def _is_ours(host: str, environ: "Mapping[str, str]") -> bool:
+    if registry.parse(host) is not None:
+        return True
+    folder = cache.directory(environ)
+    if folder is not None and cache.entries(folder, host):
+        return True  # whatever has become of the rule that mapped it
+    return _rules(environ).behind(host) is not None
+
+
+def _rules(environ: "Mapping[str, str]") -> "Settings":
     from . import settings
 
-    helper = settings.load(environ).fallback
-    if helper is None:
+    return settings.load(environ)
+
+
+def _ignores_logins(environ: "Mapping[str, str]") -> bool:
+    return environ.get("AWS_ECR_IGNORE_CREDS_STORAGE", "").lower() == "true"
+
+
+def _elsewhere(
+    rules: "Settings", action: str, request: bytes, environ: "Mapping[str, str]"
+) -> Answer | None:
+    """Return the fallback helper's answer, unchanged, or ``None`` if the user named none."""
+    if rules.fallback is None:
         return None
     from . import fallback
 
-    status, stdout, stderr = fallback.delegate(helper, action, request)
+    status, stdout, stderr = fallback.delegate(rules.fallback, action, request, environ)
     return Answer(stdout, status=status, stderr=stderr)
 
 
@@ -205,10 +227,3 @@ def _login(request: bytes) -> tuple[str, str, str]:
         ) from None
     server_url, username, secret = fields
     return server_url.strip(), username, secret
-
-
-def _shown(server_url: str) -> str:
-    """Return a server URL for a message: the host alone, as user info may hold a password."""
-    authority = server_url.partition("://")[2] or server_url
-    host = authority.partition("/")[0].rpartition("@")[2].partition("?")[0]
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in host)[:253]

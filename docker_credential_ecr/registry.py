@@ -116,10 +116,12 @@ def shown(text: str) -> str:
 
     Neither user info nor path, query or fragment; control and non-ASCII characters as ``?``.
     """
-    authority = text.strip().partition("://")[2] or text.strip()
-    for mark in "/?#":
-        authority = authority.partition(mark)[0]
-    host = authority.rpartition("@")[2]
+    rest = text.strip()
+    rest = rest.partition("://")[2] or rest
+    end = min((place for mark in "/?#" if (place := rest.find(mark)) >= 0), default=len(rest))
+    host, after = rest[:end].rpartition("@")[2], rest[end:]
+    if "@" in after:
+        host = ""  # what stands before may be the start of a password
     return "".join(c if " " < c <= "~" else "?" for c in host)[:_HOST_LENGTH]
 
 

@@ -7,7 +7,7 @@ README for a whole example. A file that cannot be used is an error, never half u
 import os
 import sys
 
-from . import registry
+from . import PROGRAM, cache, registry
 from .errors import Refused, one_line
 
 TYPE_CHECKING = False
@@ -15,17 +15,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-APPLICATION = "docker-credential-ecr"
 FILE_NAME = "config.toml"
 _ROLE_SECONDS = range(900, 43200 + 1)  # DurationSeconds of sts:AssumeRole, in seconds
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_*")
 _HELPER_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-# What sts:AssumeRole takes besides letters and digits, and the lengths it takes.
-_SESSION_NAME, _SESSION_NAME_LENGTH = frozenset("_+=,.@-"), range(2, 64 + 1)
-_EXTERNAL_ID, _EXTERNAL_ID_LENGTH = frozenset("_+=,.@:/-"), range(2, 1224 + 1)
 _ACCOUNT_LENGTH = 12  # digits
-_ARN_PARTS = 6  # arn:partition:service:region:account:resource
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Grammar:
+    """What AWS STS takes for a value: letters, digits and ``extra``, as many as ``lengths``."""
+
+    __slots__ = ("extra", "lengths")
+
+    def __init__(self, extra: str, lengths: range) -> None:
+        self.extra = extra
+        self.lengths = lengths
+
+    def takes(self, character: str) -> bool:
+        """Whether ``character`` may be part of it."""
+        return character in self.extra or (character.isascii() and character.isalnum())
+
+    def fits(self, text: str) -> bool:
+        """Whether ``text`` is such a value."""
+        return len(text) in self.lengths and all(map(self.takes, text))
+
+
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+SESSION_NAME = Grammar("+,-.=@_", range(2, 64 + 1))
+EXTERNAL_ID = Grammar("+,-./:=@_", range(2, 1224 + 1))
 
 
 class Rule:
@@ -84,6 +102,8 @@ class Rule:
             import hashlib
 
             parts.append(f"external-id={hashlib.sha256(self.external_id.encode()).hexdigest()[:8]}")
+        if self.endpoint_url:
+            parts.append(f"endpoint={self.endpoint_url}")
         return " ".join(parts)
 
     def matches(self, host: str) -> bool:
@@ -118,6 +138,12 @@ class Settings:
         host = host.lower().removesuffix(".")
         return next((rule for rule in self.rules if rule.matches(host)), None)
 
+    def behind(self, host: str) -> tuple[registry.Registry, Rule | None] | None:
+        """Return the registry behind ``host`` and the rule for it, or ``None``: not ours."""
+        rule = self.rule_for(host)
+        found = registry.parse(rule.registry if rule is not None and rule.registry else host)
+        return None if found is None else (found, rule)
+
 
 def paths(environ: "Mapping[str, str]") -> tuple[str, ...]:
     """Return every file that could be the configuration, in the order in which they are tried.
@@ -128,20 +154,24 @@ def paths(environ: "Mapping[str, str]") -> tuple[str, ...]:
     """
     chosen = environ.get("AWS_ECR_CONFIG_FILE")
     if chosen:
-        return (os.path.expanduser(chosen),)
+        return (cache.expanded(chosen, environ),)
     if sys.platform == "linux":
-        user = _first_absolute([environ.get("XDG_CONFIG_HOME", ""), f"{_home(environ)}/.config"])
-        site = _first_absolute([*environ.get("XDG_CONFIG_DIRS", "").split(":"), "/etc/xdg"])
-        folders = [os.path.join(folder, APPLICATION) for folder in (user, site)]
+        home = cache.home(environ)
+        own = environ.get("XDG_CONFIG_HOME", "")
+        user = own if os.path.isabs(own) else "" if home is None else f"{home}/.config"
+        sites = [*environ.get("XDG_CONFIG_DIRS", "").split(":"), "/etc/xdg"]
+        site = next(folder for folder in sites if os.path.isabs(folder))
+        folders = [os.path.join(folder, PROGRAM) for folder in (user, site) if folder]
     else:  # pragma: no cover - macOS, Windows and others
         from platformdirs import PlatformDirs
 
-        places = PlatformDirs(APPLICATION, appauthor=False)
+        places = PlatformDirs(PROGRAM, appauthor=False)
+        # Windows: any user may make that directory, and so choose who gets whose token.
+        folders = [] if os.name == "nt" else [places.site_config_dir]
         try:
-            folders = [places.user_config_dir, places.site_config_dir]
+            folders.insert(0, places.user_config_dir)
         except RuntimeError:  # no home
-            folders = [places.site_config_dir]
-    # Without a home the user's directory is no path at all.
+            pass
     return tuple(os.path.join(folder, FILE_NAME) for folder in folders if os.path.isabs(folder))
 
 
@@ -231,23 +261,6 @@ def _fits(pattern: str, label: str) -> bool:
     return len(label) - place >= len(last) and label.endswith(last)
 
 
-def _first_absolute(folders: "Sequence[str]") -> str:
-    return next((folder for folder in folders if os.path.isabs(folder)), "")
-
-
-def _home(environ: "Mapping[str, str]") -> str:
-    """Return the home directory, or something relative if there is none."""
-    home = environ.get("HOME", "")
-    if not os.path.isabs(home):  # unset, or as good as unset
-        try:
-            import pwd
-
-            home = pwd.getpwuid(os.getuid()).pw_dir
-        except (ImportError, KeyError):
-            return "."
-    return home.rstrip("/")
-
-
 def _quoted(value: str) -> str:
     return repr(value) if " " in value or "'" in value or '"' in value else value
 
@@ -262,43 +275,57 @@ class _Fault(Exception):
 
 
 def _settings(path: str, document: "dict[str, Any]") -> Settings:
-    places = ["the file"]
-    try:
-        return _checked(path, document, places)
-    except _Fault as fault:
-        raise Refused(f'"{one_line(path)}": {places[-1]} {fault.what}', fault.allowed) from None
-
-
-def _checked(path: str, document: "dict[str, Any]", places: list[str]) -> Settings:
-    """Return the settings in ``document``; ``places`` ends with the key that is being checked."""
-    _only(document, ("registry", "fallback"))
-    tables = document.get("registry", [])
-    if not (isinstance(tables, list) and all(isinstance(table, dict) for table in tables)):
-        raise _Fault(
-            "has a registry that is not a list of tables",
-            "start each rule with [[registry]], in two pairs of brackets",
-        )
+    """Return what the document says. Each part is checked where a fault can name its place."""
+    with_place = _Place(path)
+    with_place.check("the file", _only, document, ("registry", "fallback"))
+    tables = with_place.check("the file", _tables, document.get("registry", []))
     rules = []
     for number, table in enumerate(tables, 1):
-        rule = f"[[registry]] number {number}"
-        places.append(rule)
-        _only(table, _CHECKS)
-        values: dict[str, Any] = {}
-        for name, check in _CHECKS.items():
-            if name in table:
-                places.append(f'"{name}" in {rule}')
-                values[name] = check(table[name])
-        places.append(rule)
-        rules.append(_rule(values))
-    places.append("[fallback]")
-    fallback = document.get("fallback", {})
-    if not isinstance(fallback, dict):
-        raise _Fault("is not a table", 'write [fallback], and below it helper = "name"')
-    _only(fallback, ("helper",))
-    if "helper" not in fallback:
-        return Settings(path, rules)
-    places.append('"helper" in [fallback]')
-    return Settings(path, rules, _helper(fallback["helper"]))
+        place = f"[[registry]] number {number}"
+        with_place.check(place, _only, table, _CHECKS)
+        values = {
+            name: with_place.check(f'"{name}" in {place}', check, table[name])
+            for name, check in _CHECKS.items()
+            if name in table
+        }
+        rules.append(with_place.check(place, _rule, values))
+    fallback = with_place.check("[fallback]", _table, document.get("fallback", {}))
+    with_place.check("[fallback]", _only, fallback, ("helper",))
+    helper = None
+    if "helper" in fallback:
+        helper = with_place.check('"helper" in [fallback]', _helper, fallback["helper"])
+    return Settings(path, rules, helper)
+
+
+class _Place:
+    """The file that is checked: a fault in it names the file, the key, and what is allowed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def check(self, place: str, check: "Callable[..., Any]", *values: object) -> "Any":
+        """Return ``check(*values)``; a fault that it finds is one of ``place``."""
+        try:
+            return check(*values)
+        except _Fault as fault:
+            raise Refused(
+                f'"{one_line(self.path)}": {place} {fault.what}', fault.allowed
+            ) from None
+
+
+def _tables(value: object) -> "list[dict[str, Any]]":
+    if isinstance(value, list) and all(isinstance(table, dict) for table in value):
+        return value
+    raise _Fault(
+        "has a registry that is not a list of tables",
+        "start each rule with [[registry]], in two pairs of brackets",
+    )
+
+
+def _table(value: object) -> "dict[str, Any]":
+    if isinstance(value, dict):
+        return value
+    raise _Fault("is not a table", 'write [fallback], and below it helper = "name"')
 
 
 def _only(table: "Mapping[str, Any]", allowed: "Sequence[str] | Mapping[str, Any]") -> None:
@@ -322,10 +349,10 @@ def _rule(values: "dict[str, Any]") -> Rule:
     pattern = values["match"]
     if "registry" in values:
         # A token goes to every host that matches: these must be hosts of one domain.
-        if "*" in "".join(pattern.split(".")[-2:]):
+        if not _is_of_one_domain(pattern):
             raise _Fault(
                 f'has "registry" with a "match" that is too wide: "{pattern}"',
-                "spell out the last two labels of match: a token is sent to every host it fits",
+                "spell out the domain in match: a token is sent to every host it fits",
             )
     elif not _can_be_ecr(pattern):
         raise _Fault(
@@ -336,47 +363,38 @@ def _rule(values: "dict[str, Any]") -> Rule:
     return Rule(**values)
 
 
-# One region of each partition, and the domains of dual-stack names: to try patterns on.
-_REGIONS = (
-    *("us-east-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"),
-    *("us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"),
-)
-_DUAL_STACK = ("on.aws", "on.amazonwebservices.com.cn", "on.amazonwebservices.eu")
-_PUBLIC = ("public.ecr.aws", "ecr-public.aws.com")
+# Second labels under which anybody registers a domain, where the last label is a country's: the
+# common ones of https://publicsuffix.org.
+_REGISTRIES = frozenset(("ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ltd", "me", "ne"))
+_REGISTRIES |= frozenset(("net", "nic", "nom", "or", "org", "plc", "sch"))
+_COUNTRY_LENGTH = 2  # letters of a country's top-level domain (ISO 3166-1)
+
+
+def _is_of_one_domain(pattern: str) -> bool:
+    """Whether all hosts that fit ``pattern`` belong to one owner, as far as names can tell."""
+    labels = pattern.split(".")
+    if "*" not in pattern:
+        return True
+    shared = len(labels[-1]) == _COUNTRY_LENGTH and labels[-2:][0] in _REGISTRIES
+    own = labels[-3:] if shared else labels[-2:]
+    return len(own) == (3 if shared else 2) and "*" not in "".join(own)
 
 
 def _can_be_ecr(pattern: str) -> bool:
     """Whether some ECR hostname fits ``pattern``."""
-    if "*" not in pattern:
-        return registry.parse(pattern) is not None
+    rule = Rule(pattern)
     account, *labels = pattern.split(".")
-    if any(map(Rule(pattern).matches, _PUBLIC)):
-        return True
-    if not account.replace("*", "0").isdecimal() or len(account.replace("*", "")) > _ACCOUNT_LENGTH:
-        return False
-    for region in _REGIONS:
-        domain = registry.private_host("0" * _ACCOUNT_LENGTH, region).partition(f"{region}.")[2]
-        for kind, ends in (
-            (["dkr", "ecr"], [domain]),
-            (["dkr", "ecr-fips"], [domain]),
-            (["dkr-ecr"], _DUAL_STACK),
-            (["dkr-ecr-fips"], _DUAL_STACK),
-        ):
-            for end in ends:
-                words = [*kind, region, *end.split(".")]
-                if len(words) != len(labels):
-                    continue
-                # Regions are an open set: any glob will do, anything else must be one.
-                fitting = labels.copy()
-                place = len(kind)
-                if "*" in labels[place]:
-                    fitting[place] = "*"
-                else:
-                    words[place] = labels[place]
-                host = ".".join(["0" * _ACCOUNT_LENGTH if "*" in account else account, *words])
-                if all(map(_fits, fitting, words)) and registry.parse(host):
-                    return True
-    return False
+    digits = account.replace("*", "")
+    if not all("0" <= c <= "9" for c in digits) or len(digits) > _ACCOUNT_LENGTH:
+        return any(map(rule.matches, registry.public_hosts()))
+    if "*" in account:  # as many digits as there may be in its place
+        account = account.replace("*", "0" * (_ACCOUNT_LENGTH - len(digits)), 1).replace("*", "")
+    # Regions are an open set: one that is spelled out is tried, else one of each partition.
+    regions = [*registry.REGIONS, *(label for label in labels if "*" not in label)]
+    glob = Rule(".".join((account, *("*" if "*" in label else label for label in labels))))
+    candidates = [host for region in regions for host in registry.hosts_in(account, region)]
+    hosts = [host for host in candidates if registry.parse(host) is not None]
+    return any(map(rule.matches, registry.public_hosts())) or any(map(glob.matches, hosts))
 
 
 def _text(value: object) -> str:
@@ -410,19 +428,24 @@ def _registry(value: object) -> str:
     return found.host
 
 
+def is_role_arn(text: str) -> bool:
+    """Whether ``text`` is the ARN of an IAM role, in any partition."""
+    word, partition, service, region, account, resource = (*text.split(":", 5), *[""] * 5)[:6]
+    return (
+        (word, service, region) == ("arn", "iam", "")
+        and partition.startswith("aws")
+        and (len(account) == _ACCOUNT_LENGTH and account.isascii() and account.isdecimal())
+        and resource.startswith("role/")
+        and not resource.endswith("/")
+        and text.isascii()
+        and text.isprintable()
+        and " " not in text
+    )
+
+
 def _role_arn(value: object) -> str:
     text = _text(value)
-    parts = text.split(":", 5)
-    if (
-        len(parts) != _ARN_PARTS
-        or parts[0] != "arn"
-        or not parts[1].startswith("aws")
-        or parts[2:4] != ["iam", ""]
-        or not (len(parts[4]) == _ACCOUNT_LENGTH and parts[4].isascii() and parts[4].isdecimal())
-        or not parts[5].startswith("role/")
-        or parts[5].endswith("/")
-        or " " in text
-    ):
+    if not is_role_arn(text):
         raise _Fault(
             "is not the ARN of an IAM role",
             'write one such as "arn:aws:iam::123456789012:role/puller"',
@@ -430,16 +453,14 @@ def _role_arn(value: object) -> str:
     return text
 
 
-def _name(extra: frozenset[str], lengths: range) -> "Callable[[object], str]":
+def _name(grammar: Grammar) -> "Callable[[object], str]":
     def check(value: object) -> str:
         text = _text(value)
-        if len(text) not in lengths or not all(
-            c in extra or (c.isascii() and c.isalnum()) for c in text
-        ):
+        if not grammar.fits(text):
             raise _Fault(
                 "is not something that AWS STS takes",
-                f"allowed are {lengths[0]} to {lengths[-1]} letters, digits and "
-                f"{' '.join(sorted(extra))}",
+                f"allowed are {grammar.lengths[0]} to {grammar.lengths[-1]} letters, digits and "
+                f"{' '.join(grammar.extra)}",
             )
         return text
 
@@ -486,8 +507,8 @@ _CHECKS: "dict[str, Callable[[object], Any]]" = {
     "match": _match,
     "profile": _text,
     "role_arn": _role_arn,
-    "external_id": _name(_EXTERNAL_ID, _EXTERNAL_ID_LENGTH),
-    "session_name": _name(_SESSION_NAME, _SESSION_NAME_LENGTH),
+    "external_id": _name(EXTERNAL_ID),
+    "session_name": _name(SESSION_NAME),
     "duration": _duration,
     "registry": _registry,
     "endpoint_url": _endpoint_url,

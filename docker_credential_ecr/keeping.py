@@ -1,0 +1,407 @@
+"""Keeping tokens on disk: the writer's half of ``cache``, whose docstring is the format.
+
+Beside entries a host's directory holds ``.<name>.<16 hexadecimal digits>``, an entry that is being
+written; ``.<name>.renewal``, a claim; and ``.erased``, the mark of a logout. ``<cache>/.locks/``
+holds locks. Nothing that is not named so is ever removed, and nothing is reached by a link.
+
+What cannot be kept is done without: these functions say so and do not raise ``OSError``.
+"""
+
+import os
+import time
+
+from . import cache, registry
+from .cache import Folder, Token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENTRIES_PER_HOST = 64  # identities kept for one host; the oldest go first
+HOSTS = 1024  # directories that one sweep looks at; what is left waits for the next
+LEFTOVER_AGE = 600  # seconds; no process of ours lives so long
+CLAIM_LIFE = 300  # seconds that a claim lasts, and up to twice that: drawn, to spread a fleet
+TRIES = 50  # of 10 ms: Windows lets nobody replace what somebody else is reading
+_WAIT = 0.01  # seconds between two of them
+_POSIX = os.name == "posix"
+_MASK = 0o077  # for all that we make: whatever the caller's umask is
+_ERASED = ".erased"
+_CLAIM = ".renewal"
+_LOCKS = ".locks"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+
+def write(folder: str, token: Token, begun: float) -> bool:
+    """Keep ``token``; return whether that succeeded.
+
+    Written beside its place with mode 0600 from birth, flushed, and renamed over it. What was
+    ``begun`` (epoch seconds) before the host was erased is not kept, and that is a success, too:
+    the user's last word was another.
+    """
+    data = _format(token)
+    if data is None:
+        return False
+    try:
+        place = _make(folder, token.host)
+    except OSError:
+        return False
+    try:
+        if begun > _erased_at(place):
+            _put(place, token.name, data)
+            # Erasing marks first and removes then: one of the two of us sees the other.
+            if begun <= _erased_at(place):
+                _remove(place, token.name)
+    except OSError:
+        return False
+    finally:
+        place.close()
+    return True
+
+
+def may_copy(folder: str, token: Token, host: str) -> bool:
+    """Whether a token of another host may serve ``host``: not if it is older than a logout."""
+    try:
+        place = _open(folder, host)
+    except OSError:
+        return True
+    try:
+        return token.issued > _erased_at(place)
+    finally:
+        place.close()
+
+
+def erase(folder: str, host: str) -> bool:
+    """Remove every token of ``host``, and its copies under other hosts; return whether all went.
+
+    Leaves a mark with the time: what is older, or was begun before, is not kept for this host.
+    """
+    if not os.path.lexists(folder):
+        return True
+    secrets = {token.secret for token in cache.entries(folder, host)}
+    try:
+        place = _make(folder, host)
+    except OSError:
+        return not secrets
+    try:
+        marked = _mark(place)
+        names = [name for name in place.names() if _is_ours(name) and name != _ERASED]
+        gone = [_remove(place, name) for name in names]
+    except OSError:
+        return False
+    finally:
+        place.close()
+    copies = True
+    for other in cache.hosts(folder) if secrets else ():
+        for token in cache.entries(folder, other):
+            if token.secret in secrets:
+                copies &= forget(folder, token)
+    return marked and all(gone) and copies
+
+
+def forget(folder: str, token: Token) -> bool:
+    """Remove the entry that ``token`` was read from; return whether it is gone."""
+    try:
+        place = _open(folder, token.host)
+    except OSError:
+        return True
+    try:
+        _remove(place, f".{token.name}{_CLAIM}")
+        return _remove(place, token.name)
+    finally:
+        place.close()
+
+
+def claim(folder: str, token: Token, now: float, *, unwritable: bool) -> bool:
+    """Return whether the caller may renew ``token`` while it is still valid: one in some minutes.
+
+    A claim is a file beside the entry, so it works between processes; its time of modification is
+    when it ends. Where none can be written, and so nobody has one, the answer is ``unwritable``.
+    """
+    name = f".{token.name}{_CLAIM}"
+    end = now + CLAIM_LIFE * (1 + os.urandom(1)[0] / 256)
+    try:
+        place = _open(folder, token.host)
+    except OSError:
+        return unwritable
+    try:
+        for _ in range(2):
+            try:
+                descriptor = place.open(name, _NEW)
+            except FileExistsError:
+                # By our clock, and not a file server's: we have set it. One that ends later than
+                # any of ours does is of a clock that was wrong.
+                if 0 < place.state(name).st_mtime - now <= 2 * CLAIM_LIFE:
+                    return False
+                _remove(place, name)
+            else:
+                cache.close(descriptor)
+                place.set_time(name, end)
+                return True
+    except FileNotFoundError:
+        return False  # its owner is done
+    except OSError:
+        return unwritable
+    finally:
+        place.close()
+    return False
+
+
+def release(folder: str, token: Token) -> None:
+    """Give a claim back: the next one may try at once."""
+    try:
+        place = _open(folder, token.host)
+    except OSError:
+        return
+    _remove(place, f".{token.name}{_CLAIM}")
+    place.close()
+
+
+def lock(folder: str, name: str) -> int | None:
+    """Return a descriptor of the file that is locked to be the one who asks AWS, or ``None``.
+
+    ``name`` is 16 hexadecimal digits. The lock is the kernel's: it ends with its holder.
+    """
+    try:
+        place = _make(folder, _LOCKS)
+        try:
+            descriptor = place.open(name, os.O_RDWR | os.O_CREAT)
+            if cache.file_fault(os.fstat(descriptor)):
+                cache.close(descriptor)
+                return None
+            place.set_time(name, time.time())  # in use: not to be swept
+        finally:
+            place.close()
+    except OSError:
+        return None
+    return descriptor
+
+
+def sweep(folder: str) -> None:
+    """Remove what has had its time, of every host: entries, claims, marks, temporaries, locks."""
+    now = time.time()
+    for host in cache.hosts(folder)[:HOSTS]:
+        try:
+            place = _open(folder, host)
+        except OSError:
+            continue
+        try:
+            left = _sweep(place, now)
+        except OSError:
+            continue
+        finally:
+            place.close()
+        if not left:
+            _remove_folder(folder, host)
+    _sweep_locks(folder, now)
+
+
+def _format(token: Token) -> bytes | None:
+    """Return an entry's bytes, or ``None`` for what the format cannot say."""
+    inform = ("scope", "identity", "source", "replaced")
+    lines = [
+        cache.MAGIC,
+        *(f"{key} {getattr(token, key)}" for key in ("host", *cache.TIMES)),
+        *(f"{key} {value}" for key in inform if (value := getattr(token, key))),
+        *token.conditions,
+        "",
+        f'"{token.secret}"',
+        "",
+    ]
+    try:
+        data = "\n".join(lines).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
+    # A path or a value may hold a line break, which would begin another line.
+    fits = len(data) <= cache.ENTRY_LIMIT and data.count(b"\n") == len(lines) - 1
+    named = cache.is_entry(token.name) and registry.host_of(token.host) == token.host
+    return data if fits and named and cache.is_plain(token.secret) else None
+
+
+def _put(place: Folder, name: str, data: bytes) -> None:
+    # Drawn, not the process id: containers that share a cache have equal ones.
+    beside = f".{name.removeprefix('.')}.{os.urandom(8).hex()}"
+    try:
+        descriptor = place.open(beside, _NEW)
+        try:
+            if _POSIX:
+                os.fchmod(descriptor, cache.FILE_MODE)  # a umask may have taken the owner's part
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)  # where a file server says that it could not write
+        _again(lambda: place.rename(beside, name))
+    except OSError:
+        _remove(place, beside)
+        raise
+
+
+def _mark(place: Folder) -> bool:
+    """Say in ``place`` that all of it has been erased now."""
+    try:
+        _put(place, _ERASED, f"{time.time()}\n".encode())
+    except OSError:
+        return False
+    return True
+
+
+def _erased_at(place: Folder) -> float:
+    """Return when the tokens of a host were erased last, in epoch seconds; 0 if they were not.
+
+    A mark that cannot be read is one of just now, and one from the future of a clock that was wrong.
+    """
+    try:
+        descriptor = place.open(_ERASED, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        return 0.0
+    except OSError:
+        return time.time()
+    try:
+        when = float(os.read(descriptor, 64))
+        return when if when <= time.time() else 0.0
+    except (OSError, ValueError):
+        return time.time()
+    finally:
+        cache.close(descriptor)
+
+
+def _open(folder: str, host: str) -> Folder:
+    whole = Folder(folder, private=False)
+    try:
+        return Folder(host, whole)
+    finally:
+        whole.close()
+
+
+def _make(folder: str, name: str) -> Folder:
+    """Return the directory ``name`` of the cache, made if need be, for the owner only.
+
+    The same goes for the cache, and for what leads to it, where we make that. Raises ``OSError``.
+    """
+    mask = os.umask(_MASK)  # of this process alone, and it makes nothing else meanwhile
+    try:
+        try:
+            whole = Folder(folder, private=False)
+        except FileNotFoundError:
+            _make_path(folder)
+            whole = Folder(folder, private=False)
+        try:
+            try:
+                place = Folder(name, whole, private=False)
+            except FileNotFoundError:
+                try:
+                    whole.mkdir(name)
+                except FileExistsError:
+                    pass  # another process was faster
+                place = Folder(name, whole, private=False)
+        finally:
+            whole.close()
+    finally:
+        os.umask(mask)
+    try:
+        place.narrow()
+    except OSError:
+        place.close()
+        raise
+    return place
+
+
+def _make_path(folder: str) -> None:
+    """Make ``folder`` and what is missing above it, if what is there is ours or the system's.
+
+    With sudo and a user's HOME we would leave directories there that their owner cannot use.
+    """
+    above = os.path.dirname(folder)
+    if not os.path.isdir(above):
+        _make_path(above)
+    elif _POSIX and os.stat(above).st_uid not in (0, os.geteuid()):
+        raise PermissionError("belongs to another user")
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass  # another process was faster
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file in a host's directory bears a name that we give."""
+    if name == _ERASED or cache.is_entry(name):
+        return True
+    entry, _, end = name[1:].partition(".")
+    # Version 1.0 named temporaries by process ids.
+    ends = end == _CLAIM[1:] or cache.is_entry(end) or (end.isascii() and end.isdigit())
+    return name[:1] == "." and ends and (cache.is_entry(entry) or entry == _ERASED[1:])
+
+
+def _sweep(place: Folder, now: float) -> bool:
+    """Remove what has had its time in a host's directory; return whether anything is left."""
+    kept = []
+    left = False
+    for name in place.names():
+        if not _is_ours(name):
+            left = True
+            continue
+        try:
+            age = now - place.state(name).st_mtime
+        except OSError:
+            continue
+        # A temporary has a writer for as long as a process may live, all else as long as a token.
+        temporary = name[0] == "." and name != _ERASED and not name.endswith(_CLAIM)
+        limit = LEFTOVER_AGE if temporary else cache.TOKEN_LIFE
+        if not -2 * CLAIM_LIFE <= age <= limit:
+            left |= not _remove(place, name)
+            continue
+        left = True
+        if cache.is_entry(name) and name != cache.LOGIN:
+            kept.append((-age, name))
+    for _, name in sorted(kept)[: max(0, len(kept) - ENTRIES_PER_HOST)]:
+        _remove(place, name)
+    return left
+
+
+def _sweep_locks(folder: str, now: float) -> None:
+    try:
+        place = _open(folder, _LOCKS)
+    except OSError:
+        return
+    try:
+        for name in filter(cache.is_entry, place.names()):
+            # A lock that somebody holds was used a moment ago.
+            if not -LEFTOVER_AGE <= now - place.state(name).st_mtime <= cache.TOKEN_LIFE:
+                _remove(place, name)
+    except OSError:
+        pass
+    finally:
+        place.close()
+
+
+def _remove(place: Folder, name: str) -> bool:
+    """Remove a file; return whether it is gone."""
+    try:
+        _again(lambda: place.unlink(name))
+    except FileNotFoundError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
+def _remove_folder(folder: str, host: str) -> None:
+    try:
+        whole = Folder(folder, private=False)
+        try:
+            whole.rmdir(host)
+        finally:
+            whole.close()
+    except OSError:
+        pass  # somebody has just written there
+
+
+def _again(work: "Callable[[], None]") -> None:
+    """Do ``work``, for half a second if Windows denies it: a reader has the file open."""
+    for _ in range(0 if _POSIX else TRIES):  # pragma: no cover - Windows
+        try:
+            return work()
+        except PermissionError:
+            time.sleep(_WAIT)
+    return work()

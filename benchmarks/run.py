@@ -30,9 +30,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+sys.path.insert(0, str(HERE.parent / "tests" / "kit"))
 
-from fake_aws import FakeAWS  # noqa: E402 - beside the tests
+from fake_aws import FakeAWS  # noqa: E402 - of the tests' kit
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 SCRIPTS = Path(sysconfig.get_path("scripts"))

@@ -2,98 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
-import signal
-import subprocess
 import sys
-import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # importlib mode: fake_aws is a plain module here
-
 from fake_aws import FakeAWS
+from kit import EXECUTABLE, HOST, SYSTEM_PATH, Helper, Run, need  # noqa: F401 - until all import from kit
 
-EXECUTABLE = Path(sysconfig.get_path("scripts")) / "docker-credential-ecr"
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-TIME_LIMIT = 120  # seconds, for any one run: far above what it takes
-
-
-@dataclasses.dataclass
-class Run:
-    """What one run of the executable said."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def secret(self) -> str:
-        """The password of a successful ``get``."""
-        assert self.status == 0, (self.stdout, self.stderr)
-        answer = json.loads(self.stdout)
-        assert answer["Username"] == "AWS"
-        return str(answer["Secret"])
-
-
-class Helper:
-    """The installed executable, run in an environment made from scratch."""
-
-    def __init__(self, env: dict[str, str]) -> None:
-        self.env = env
-        self.path = EXECUTABLE
-
-    def __call__(
-        self,
-        *args: str,
-        stdin: str | bytes = b"",
-        env: dict[str, str | None] | None = None,
-        wrap: tuple[str, ...] = (),
-    ) -> Run:
-        """Run with ``args``; ``env`` adds variables, ``None`` removes one; ``wrap`` goes before."""
-        data = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [*wrap, str(self.path), *args],
-            input=data,
-            capture_output=True,
-            env=self.environment(env),
-            timeout=TIME_LIMIT,
-            check=False,
-        )
-        return Run(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def start(
-        self, *args: str, env: dict[str, str | None] | None = None
-    ) -> subprocess.Popen[bytes]:
-        """Start with ``args`` and pipes on all three descriptors, as Docker and the kubelet do."""
-        # As a terminal would: whoever runs the tests behind may have SIGINT ignored, which is inherited.
-        usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            return self._start(args, env)
-        finally:
-            signal.signal(signal.SIGINT, usual)
-
-    def _start(
-        self, args: tuple[str, ...], env: dict[str, str | None] | None
-    ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [str(self.path), *args],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment(env),
-        )
-
-    def environment(self, changes: dict[str, str | None] | None = None) -> dict[str, str]:
-        merged = {**self.env, **(changes or {})}
-        return {name: value for name, value in merged.items() if value is not None}
-
-    def get(self, host: str = HOST, **how: object) -> Run:
-        """Ask as Docker does: the bare host on stdin, without a newline."""
-        return self("get", stdin=host, **how)
+SERVERS = {"aws", "stack"}  # the fixtures that start one
 
 
 @pytest.fixture
@@ -102,7 +20,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     home = tmp_path / "home"
     home.mkdir()
     made = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": SYSTEM_PATH,
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "DOCKER_CONFIG": str(home / ".docker"),
@@ -132,7 +50,7 @@ def helper(env: dict[str, str]) -> Helper:
 
 
 @pytest.fixture
-def aws(env: dict[str, str]):
+def aws(env: dict[str, str]) -> Iterator[FakeAWS]:
     """A loopback AWS, which ``env`` points to, with a static key."""
     with FakeAWS() as server:
         env["AWS_ENDPOINT_URL"] = server.url
@@ -149,17 +67,35 @@ def kubelet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_kubelet(tmp_path_factory.mktemp("kubelet"))
 
 
-def need(command: str) -> str:
-    """Return where ``command`` is; without it skip the test, or fail where all must run."""
-    import shutil
+@pytest.fixture(scope="session")
+def proof(request: pytest.FixtureRequest) -> bool:
+    """Whether a proof runs in its long form: see kit."""
+    return long_form(request.config)
 
-    found = shutil.which(
-        command, path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    )
-    if found is None:
-        reason = f"{command} is not installed"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return found
+
+# The marks that kit.py explains.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--proof", action="store_true", help="run proofs in their long form")
+
+
+def long_form(config: pytest.Config) -> bool:
+    return bool(config.getoption("--proof")) or os.environ.get("PROOF") == "1"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what starts a server, and leave out the proofs that are long only."""
+    left_out = []
+    for item in items:
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+        mark = item.get_closest_marker("proof")
+        if mark is not None and mark.kwargs.get("only") and not long_form(config):
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

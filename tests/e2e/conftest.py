@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 
 import pytest
-from stack import START_LIMIT, SYSTEM_PATH, Client, Stack, program
+from kit import SYSTEM_PATH, need
+from stack import START_LIMIT, Client, Stack
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory):
     for name in ("unshare", "nsenter", "ip", "docker-registry", "htpasswd", "skopeo", "curl"):
-        program(name)
+        need(name)
     made = Stack(tmp_path_factory.mktemp("e2e"))
     try:
         made.start()
@@ -25,8 +26,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session")
 def docker_socket(stack: Stack) -> Path:
     """A Docker daemon in the namespaces, with state of its own."""
-    dockerd = program("dockerd")
-    program("docker")
+    dockerd = need("dockerd")
+    need("docker")
     folder = stack.folder / "docker"
     folder.mkdir()
     socket = Path(f"/run/docker-{os.getpid()}.sock")  # in the namespace's own /run
@@ -35,7 +36,7 @@ def docker_socket(stack: Stack) -> Path:
     argv += [f"--pidfile={folder}/pid", f"--host=unix://{socket}"]
     stack.spawn("dockerd", argv)
     until = time.monotonic() + START_LIMIT
-    probe = [program("docker"), "--host", f"unix://{socket}", "version"]
+    probe = [need("docker"), "--host", f"unix://{socket}", "version"]
     while stack.run(probe, {"PATH": SYSTEM_PATH, "HOME": str(folder)}).status != 0:
         assert time.monotonic() < until, stack.log("dockerd")
         time.sleep(0.1)

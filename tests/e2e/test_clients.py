@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from kit import FIPS, HOST, OTHER_ACCOUNT, OTHER_REGION, PUBLIC, need
 from stack import (
     CHINA,
     DUAL_STACK,
     DUAL_STACK_FIPS,
-    FIPS,
-    HOST,
-    OTHER_ACCOUNT,
-    OTHER_REGION,
-    PUBLIC,
     Client,
     docker_clients,
-    program,
 )
 
 
@@ -30,7 +25,7 @@ def vfs(client: str) -> list[str]:
     """Podman or Buildah with storage in the namespaces' own /run: no mounts, short paths."""
     storage = f"/run/{client}"
     return [
-        program(client),
+        need(client),
         "--storage-driver=vfs",
         f"--root={storage}/storage",
         f"--runroot={storage}/run",
@@ -132,7 +127,7 @@ def test_public_images_are_pulled_anonymously_without_credentials(docker_user: C
 def test_other_clients_pull_and_push(user: Client, client: str):
     """Skopeo, Podman and Buildah pull and push with one call in all."""
     source, target = f"{HOST}/app:1", f"{HOST}/pushed:by-{client}"
-    path = program(client)
+    path = need(client)
     if client == "skopeo":
         copied = user.run(path, "copy", f"docker://{source}", f"docker://{target}")
         assert copied.status == 0, copied
@@ -149,7 +144,7 @@ def test_other_clients_pull_and_push(user: Client, client: str):
 def test_other_clients_quote_the_reason(user: Client, client: str):
     """Skopeo and Podman quote our stdout: the reason is on it."""
     user.without_aws()
-    path = program(client)
+    path = need(client)
     if client == "skopeo":
         failed = user.run(path, "inspect", f"docker://{HOST}/app:1")
     else:
@@ -160,14 +155,14 @@ def test_other_clients_quote_the_reason(user: Client, client: str):
 
 def test_podman_login_and_logout(user: Client):
     """Podman login keeps the login here, and podman logout forgets it: neither crashes."""
-    podman = program("podman")
+    podman = need("podman")
     auth = f"--authfile={user.home}/.docker/config.json"
     login = user.run(
         podman, "login", auth, "-u", "AWS", "--password-stdin", HOST, stdin=user.stack.password
     )
     assert login.status == 0, login
     assert listed(user) == {HOST}
-    assert user.run(program("skopeo"), "inspect", f"docker://{HOST}/app:1").status == 0
+    assert user.run(need("skopeo"), "inspect", f"docker://{HOST}/app:1").status == 0
     logout = user.run(podman, "logout", auth, HOST)
     assert logout.status == 0, logout
     assert listed(user) == set()

@@ -9,18 +9,13 @@ import subprocess
 import sys
 
 import pytest
-from conftest import EXECUTABLE
+from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_ACCOUNT, OTHER_REGION, need
 from stack import (
     CUSTOM,
-    ELSEWHERE,
     ELSEWHERE_LOGIN,
-    HOST,
-    OTHER_ACCOUNT,
-    OTHER_REGION,
     PRIVATE,
     Client,
     docker_clients,
-    program,
 )
 
 # A helper of its own right: Docker's protocol over a JSON file in the user's home.
@@ -155,7 +150,7 @@ def test_a_name_of_ones_own(docker_user: Client, docker: str):
 def test_a_name_of_ones_own_elsewhere(user: Client, client: str):
     """Skopeo and Podman pull through a mapped name, too."""
     rules(user, f'[[registry]]\nmatch = "*.example.com"\nregistry = "{HOST}"\n')
-    path = program(client)
+    path = need(client)
     if client == "skopeo":
         done = user.run(path, "inspect", f"docker://{CUSTOM}/app:1")
     else:  # storage in the namespace's own /run: Podman wants a short path
@@ -227,7 +222,7 @@ def test_the_http_api_with_nothing_in_any_argv(user: Client):
 def test_the_password_logs_another_client_in(user: Client):
     """Token --password feeds --password-stdin of a client that knows no helpers."""
     user.configure({})
-    skopeo = program("skopeo")
+    skopeo = need("skopeo")
     assert user.run(skopeo, "inspect", f"docker://{HOST}/app:1").status != 0
     authfile = user.home / "auth.json"
     script = (

@@ -5,16 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from conftest import HOST
+from kit import FIPS, HOST, PUBLIC, SYSTEM_PATH, need
 from node import Node
 from stack import (
     DUAL_STACK,
-    FIPS,
-    PUBLIC,
     START_LIMIT,
-    SYSTEM_PATH,
     Client,
-    program,
 )
 
 
@@ -23,7 +19,7 @@ def test_containerd_pulls_with_the_answer(user: Client, kubelet: Path, tmp_path:
 
     Nothing overrides an endpoint here: the FIPS image's token comes from the FIPS endpoint.
     """
-    ctr, containerd = program("ctr"), program("containerd")
+    ctr, containerd = need("ctr"), need("containerd")
     node = Node(
         kubelet, tmp_path, user.env, "credential-provider-config.yaml", user.stack.inside([])
     )

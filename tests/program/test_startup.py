@@ -10,10 +10,10 @@ import time
 
 import platformdirs
 import pytest
+from kit import HOST
 
 from docker_credential_ecr import cache, settings
 
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 PACKAGE = "docker_credential_ecr"
 # The first floor and below, without AWS, without settings: what a `get` from disk may load.
 ALLOWED = {

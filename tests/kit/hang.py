@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from typing import Self
 
-from stack import missing
+from kit import missing
 
 # linux/fanotify.h
 _CLASS_CONTENT, _CLOEXEC = 0x4, 0x1

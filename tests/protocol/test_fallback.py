@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import EXECUTABLE, HOST
-
-ELSEWHERE = "registry.example.com"
+from kit import ELSEWHERE, EXECUTABLE, HOST, need
+from kit import login as login_of
 
 # A real helper: Docker's protocol over a JSON file, with words on stderr and exit codes of its own.
 VAULT = f"""\
@@ -81,7 +80,7 @@ def vault(rules, bin_) -> Path:
 
 
 def login(server: str = ELSEWHERE, user: str = "me", secret: str = "mine") -> str:
-    return json.dumps({"ServerURL": server, "Username": user, "Secret": secret})
+    return login_of(secret, server=server, user=user)
 
 
 def test_a_login_goes_to_the_fallback_and_back(helper, vault, home) -> None:
@@ -212,8 +211,7 @@ def test_a_path_is_refused(helper, vault, rules, name: str) -> None:
 def test_the_docker_credential_pass(helper, rules, env, home) -> None:
     """Docker's own helper over pass and GnuPG keeps a login, and gives it back."""
     for name in ("docker-credential-pass", "pass", "gpg"):
-        if shutil.which(name, path=env["PATH"]) is None:
-            pytest.skip(f"{name} is not installed")
+        need(name)
     rules.write_text('[fallback]\nhelper = "pass"\n')
     # A socket's path is short, and the home of a test is not.
     folder = Path(f"/tmp/gpg-{os.getpid()}")

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import hashlib
 import json
-import os
 import socket
 import socketserver
 import subprocess
@@ -16,18 +15,22 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 import pytest
-from conftest import need
 from fake_aws import FakeAWS
+from kit import (
+    ACCOUNT,
+    CALL,
+    HOST,
+    PUBLIC,
+    PUBLIC_CALL,
+    ROLE,
+    in_namespaces,
+    need,
+    without_keys,
+    write,
+)
+from kit import FIPS as FIPS_HOST
 
 from docker_credential_ecr import ecr
-
-ACCOUNT = "123456789012"
-HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
-FIPS_HOST = f"{ACCOUNT}.dkr.ecr-fips.us-east-1.amazonaws.com"
-PUBLIC = "public.ecr.aws"
-CALL = "GetAuthorizationToken"
-PUBLIC_CALL = "PublicGetAuthorizationToken"
-ROLE = "arn:aws:iam::123456789012:role/puller"
 
 # Host of the registry, host of the API. Source: the endpoints that the AWS CLI calls, by the rule
 # sets that it shares with botocore.
@@ -248,17 +251,6 @@ def test_an_endpoint_of_the_users_own_is_called(aws, helper, home, env):
 # What can go wrong. Each sets it up and returns what the executable is run with, if anything.
 
 
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o600)
-    return str(path)
-
-
-def without_keys(env):
-    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
-
-
 def no_credentials(env, home, aws):
     without_keys(env)
 
@@ -425,12 +417,7 @@ def clock_off(env, home, aws):
 
 
 def no_network():
-    need("unshare")
-    wrap = ("unshare", "--net", "--map-root-user")
-    if subprocess.run([*wrap, "true"], capture_output=True, check=False).returncode:
-        reason = "network namespaces are not allowed here"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return {"wrap": wrap}
+    return {"wrap": in_namespaces("--net")}
 
 
 def no_route(env, home, aws):

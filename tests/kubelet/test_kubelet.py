@@ -16,13 +16,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from conftest import EXECUTABLE, HOST, Helper, Run
 from hang import Hang
+from kit import CALL, EXECUTABLE, HOST, REGISTRIES, ROLE, Helper, Run, make_due, until
 from node import KUBERNETES, Node
 
-HERE = Path(__file__).parent
 GROUP = "credentialprovider.kubelet.k8s.io"
-ROLE = "arn:aws:iam::123456789012:role/puller"
 OTHER_ROLE = "arn:aws:iam::123456789012:role/other"
 LIMIT = (
     30  # seconds in which an answer or an error must be out (issue: the kubelet's patience is 60)
@@ -181,7 +179,7 @@ def test_no_home_and_a_bare_path(helper: Helper, aws, tmp_path: Path):
 
 def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws):
     """The kubelet's log gets reason and hints in one line; stdout stays empty."""
-    aws.fault("GetAuthorizationToken", status=400, code="AccessDeniedException", message="CANARY")
+    aws.fault(CALL, status=400, code="AccessDeniedException", message="CANARY")
     run = helper("kubelet", stdin=request())
     assert (run.status, run.stdout) == (1, "")
     assert run.stderr.count("\n") == 1
@@ -214,7 +212,7 @@ def test_an_outage_is_bridged_by_a_valid_token(helper: Helper, aws, cache: Path)
         text = re.sub(rf"^{key} \d+$", f"{key} {value}", text, flags=re.MULTILINE)
     text = re.sub(r"^expires \d+$", f"expires {now + 595}", text, flags=re.MULTILINE)
     entry.write_text(text)
-    aws.fault("GetAuthorizationToken", status=500, code="ServerException")
+    aws.fault(CALL, status=500, code="ServerException")
     assert auth_of(helper("kubelet", stdin=request()))[HOST]["password"] == password
 
 
@@ -224,7 +222,7 @@ def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: P
     env: dict[str, str | None] = {"AWS_ECR_TIMEOUT": "3"}
     more: dict[str, object] = {}
     if what == "api":
-        aws.fault("GetAuthorizationToken", hang=True)
+        aws.fault(CALL, hang=True)
     elif what == "config.toml":
         os.mkfifo(tmp_path / "config.toml")
         env["AWS_ECR_CONFIG_FILE"] = str(tmp_path / "config.toml")
@@ -261,7 +259,7 @@ def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: P
 
 def test_the_kubelets_limit_is_above_the_users(helper: Helper, aws):
     """With AWS_ECR_TIMEOUT=600, and where stdin hangs, an error is out all the same."""
-    aws.fault("GetAuthorizationToken", hang=True)
+    aws.fault(CALL, hang=True)
     start = time.monotonic()
     patient = helper.start("kubelet", env={"AWS_ECR_TIMEOUT": "600"})
     patient.stdin.write(request().encode())
@@ -292,31 +290,18 @@ def test_a_lock_that_is_never_released_is_done_without(helper: Helper, aws, cach
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert HOST in auth_of(helper("kubelet", stdin=request(), env={"AWS_ECR_TIMEOUT": "3"}))
-    assert aws.count("GetAuthorizationToken") == 2
+    assert aws.count(CALL) == 2
 
 
 def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
     """The kubelet waits for the pipes even of children: the renewal behind an answer holds none."""
     helper("kubelet", stdin=request())
     make_due(cache)
-    aws.fault("GetAuthorizationToken", hang=True)
+    aws.fault(CALL, hang=True)
     run = helper("kubelet", stdin=request())  # returns at the end of the pipes
     assert HOST in auth_of(run)
-    until = time.monotonic() + LIMIT
-    while aws.count("GetAuthorizationToken") < 2:
-        assert time.monotonic() < until, "no renewal was started"
-        time.sleep(0.02)
+    until(lambda: aws.count(CALL) == 2)
     aws.clear()
-
-
-def make_due(cache: Path) -> None:
-    """Let the token on disk be one that is served, and renewed behind the answer."""
-    (entry,) = (cache / HOST).glob("[!.]*")
-    now = int(time.time())
-    text = re.sub(r"^issued \d+$", f"issued {now - 9000}", entry.read_text(), flags=re.MULTILINE)
-    text = re.sub(r"^refresh \d+$", f"refresh {now - 5}", text, flags=re.MULTILINE)
-    text = re.sub(r"^renew \d+$", f"renew {now + 8000}", text, flags=re.MULTILINE)
-    entry.write_text(re.sub(r"^expires \d+$", f"expires {now + 9000}", text, flags=re.MULTILINE))
 
 
 def test_a_disk_that_hangs_behind_the_answer_keeps_nobody(helper: Helper, aws, cache: Path):
@@ -327,7 +312,7 @@ def test_a_disk_that_hangs_behind_the_answer_keeps_nobody(helper: Helper, aws, c
         run = helper("kubelet", stdin=request())  # returns at the end of the process and its pipes
         assert disk.held == 1
     assert auth_of(run)[HOST]["password"] == password
-    assert aws.count("GetAuthorizationToken") == 1
+    assert aws.count(CALL) == 1
 
 
 def test_docker_is_not_kept_by_a_disk_that_hangs_behind_the_answer(helper: Helper, aws, cache):
@@ -385,7 +370,7 @@ def test_a_hundred_at_once_make_one_call(helper: Helper, aws, capsys, record_pro
     done.set()
     watcher.join()
     assert len(passwords) == 1
-    assert aws.count("GetAuthorizationToken") == 1
+    assert aws.count(CALL) == 1
     assert peaks["pss"] > 0
     report = f"{peaks['pss'] >> 10} MiB (PSS), {peaks['rss'] >> 10} MiB (RSS)"
     record_property("herd_memory", report)
@@ -583,7 +568,7 @@ def test_the_kubelets_decoding_is_strict(kubelet: Path, aws, env, tmp_path: Path
     (answer,) = node.pull({"image": f"{HOST}/app", "namespace": "team", "pod": "web-1"})
     assert not answer["found"]
     assert "error decoding credential provider plugin response" in node.log
-    assert aws.count("GetAuthorizationToken") == 1
+    assert aws.count(CALL) == 1
 
 
 def test_ports_and_capitals_are_not_matched(kubelet: Path, aws, env, tmp_path: Path):
@@ -645,7 +630,7 @@ def test_the_kubelets_cache_keeps_service_accounts_apart(kubelet: Path, aws, env
 
 def registry_hosts() -> list[str]:
     """Return a host of every form of ECR registry, in every partition."""
-    rows = [line.split("\t") for line in (HERE / "registries.tsv").read_text().splitlines()[1:]]
+    rows = [line.split("\t") for line in REGISTRIES.read_text().splitlines()[1:]]
     hosts = [row[0].removeprefix("https://").partition("/")[0] for row in rows if row[1] != "-"]
     return [*hosts, "123456789012.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu"]
 

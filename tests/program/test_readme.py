@@ -6,10 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from kit import TREE
 
 from docker_credential_ecr import protocol, settings, tokens
 
-TREE = Path(__file__).parent.parent
 PACKAGE = Path(tokens.__file__).parent
 README = (TREE / "README.md").read_text("utf-8")
 OURS = re.compile(r"\bAWS_ECR_[A-Z_]*[A-Z]\b")

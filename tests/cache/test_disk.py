@@ -5,16 +5,12 @@ Where it takes a mount, the executable runs in a mount namespace of its own.
 
 import json
 import os
-import re
 import shutil
 import subprocess
 
 import pytest
-from conftest import need
-
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-OTHER = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
-CALL = "GetAuthorizationToken"
+from kit import CALL, HOST, HOUR, age, in_namespaces, login, need_root
+from kit import OTHER_ACCOUNT as OTHER
 
 
 @pytest.fixture
@@ -83,19 +79,8 @@ def too_much(path):
         file.write(b"x" * (1 << 20))
 
 
-def shifted(path, seconds):
-    """Move the times of an entry."""
-    text = re.sub(
-        r"^(issued|refresh|renew|expires) (\d+)$",
-        lambda found: f"{found[1]} {int(found[2]) + seconds}",
-        path.read_text(),
-        flags=re.MULTILINE,
-    )
-    write_anew(path, text.encode())
-
-
 def from_the_future(path):
-    shifted(path, 3600)
+    age(path, -3600)
 
 
 def world_writable(path):
@@ -135,8 +120,7 @@ def a_socket(path):
 
 
 def another_owner(path):
-    if os.geteuid():
-        pytest.skip("only root can give a file away")
+    need_root("give a file away")
     os.chown(path, 12345, 12345)
 
 
@@ -145,8 +129,7 @@ def a_directory_that_others_may_write(path):
 
 
 def a_directory_of_another_owner(path):
-    if os.geteuid():
-        pytest.skip("only root can give a directory away")
+    need_root("give a directory away")
     os.chown(path.parent, 12345, 12345)
 
 
@@ -271,7 +254,7 @@ def test_no_place_for_a_cache(aws, helper, tmp_path, changes):
 def without_a_home(folder, users):
     """Return what to put before a command so that the user database is ``users``."""
     (folder / "passwd").write_text(users)
-    return namespace(f"mount --bind {folder}/passwd /etc/passwd")
+    return mounted(f"mount --bind {folder}/passwd /etc/passwd")
 
 
 def test_a_user_that_nobody_knows(aws, helper, tmp_path):
@@ -289,7 +272,7 @@ def test_a_machine_without_a_boot_id(aws, helper, cache):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
         del helper.env[name]
     helper.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
-    wrap = namespace("mount -t tmpfs tmpfs /proc/sys/kernel/random")
+    wrap = mounted("mount -t tmpfs tmpfs /proc/sys/kernel/random")
 
     for calls in (1, 2):
         assert helper.get(wrap=wrap).secret in aws.issued
@@ -307,28 +290,15 @@ def test_switched_off_means_neither_read_nor_written(aws, helper, entry):
     assert list(entry.parent.iterdir()) == [entry]
 
 
-def namespace(script):
+def mounted(script):
     """Return what to put before a command so that it runs after ``script``, in its own mounts."""
-    need("unshare")
-    wrap = (
-        "unshare",
-        "--mount",
-        "--map-root-user",
-        "sh",
-        "-c",
-        f'set -e; {script}; exec "$@"',
-        "-",
-    )
-    if subprocess.run([*wrap, "true"], capture_output=True, check=False).returncode:
-        reason = "mount namespaces are not allowed here"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    return wrap
+    return in_namespaces("--mount", script=script)
 
 
 def test_a_read_only_cache_that_is_empty(aws, helper, cache):
     """A cache directory that cannot be written costs a call each time, and never the answer."""
     cache.mkdir(parents=True)
-    wrap = namespace(f"mount -t tmpfs -o ro tmpfs {cache}")
+    wrap = mounted(f"mount -t tmpfs -o ro tmpfs {cache}")
 
     for calls in (1, 2):
         answer = helper.get(wrap=wrap)
@@ -339,7 +309,7 @@ def test_a_read_only_cache_that_is_empty(aws, helper, cache):
 
 def test_a_read_only_cache_with_a_token(aws, helper, entry, cache):
     """A token that is there is served from a read-only disk; erase succeeds, and changes nothing."""
-    wrap = namespace(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
+    wrap = mounted(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
 
     assert helper.get(wrap=wrap).secret == secret_of(entry)
     assert aws.count(CALL) == 1
@@ -349,8 +319,8 @@ def test_a_read_only_cache_with_a_token(aws, helper, entry, cache):
 
 def test_a_read_only_cache_with_a_token_that_is_due(aws, helper, entry, cache):
     """Where no renewal can be kept the token is served, and no process is started in vain."""
-    shifted(entry, -10 * 3600)
-    wrap = namespace(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
+    age(entry, 10 * HOUR)
+    wrap = mounted(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
 
     assert helper.get(wrap=wrap).secret == secret_of(entry)
     assert aws.count(CALL) == 1
@@ -371,7 +341,7 @@ def test_a_full_disk(aws, helper, cache, size):
     request = cache.parent / "host"
     request.write_text(HOST)
     done = subprocess.run(
-        [*namespace(script), "sh", "-c", look, "-", helper.path, request, cache.parent],
+        [*mounted(script), "sh", "-c", look, "-", helper.path, request, cache.parent],
         capture_output=True,
         text=True,
         env=helper.environment(),
@@ -386,18 +356,12 @@ def test_a_full_disk(aws, helper, cache, size):
 
 def test_a_login_that_cannot_be_kept_is_an_error(aws, helper, cache):
     """A docker login must not succeed where the password is not kept: it says where."""
-    login = json.dumps(
-        {
-            "ServerURL": HOST,
-            "Username": "AWS",
-            "Secret": aws.new_password("AKIALOGIN", "us-east-1"),
-        }
-    )
+    request = login(aws.new_password("AKIALOGIN", "us-east-1"))
     cache.mkdir(parents=True)
-    wrap = namespace(f"mount -t tmpfs -o ro tmpfs {cache}")
+    wrap = mounted(f"mount -t tmpfs -o ro tmpfs {cache}")
 
-    answer = helper("store", stdin=login, wrap=wrap)
-    off = helper("store", stdin=login, env={"AWS_ECR_DISABLE_CACHE": "1"})
+    answer = helper("store", stdin=request, wrap=wrap)
+    off = helper("store", stdin=request, env={"AWS_ECR_DISABLE_CACHE": "1"})
 
     assert answer.status == off.status == 1
     assert answer.stdout == f'the login of "{HOST}" cannot be written below "{cache}"\n'

@@ -8,13 +8,11 @@ import subprocess
 import time
 
 import pytest
+from kit import CALL, HOST, PUBLIC_CALL, login, until
+from kit import OTHER_ACCOUNT as OTHER
 
 import docker_credential_ecr
 
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-OTHER = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
-CALL = "GetAuthorizationToken"
-PUBLIC_CALL = "PublicGetAuthorizationToken"
 # The wire sentences of docker/docker-credential-helpers, which clients compare to the letter.
 NOT_FOUND = "credentials not found in native keychain\n"
 NO_SERVER_URL = "no credentials server URL\n"
@@ -23,10 +21,6 @@ NO_USERNAME = "no credentials username\n"
 
 def said(run):
     return run.status, run.stdout, run.stderr
-
-
-def login(secret, *, server=HOST, user="AWS"):
-    return json.dumps({"ServerURL": server, "Username": user, "Secret": secret})
 
 
 # get
@@ -574,14 +568,8 @@ def test_nobody_listening_to_an_error(aws, helper):
 def test_interrupted(aws, helper):
     """Ctrl-C ends a get that waits for AWS at once, as shells expect, without a traceback."""
     aws.fault(CALL, hang=True)
-    process = helper.start("get")
-    process.stdin.write(HOST.encode())
-    process.stdin.close()
-    process.stdin = None
-    end = time.monotonic() + 60
-    while aws.count(CALL) == 0:
-        assert time.monotonic() < end, "AWS was not asked"
-        time.sleep(0.01)
+    process = helper.start("get", stdin=HOST)
+    until(lambda: aws.count(CALL) == 1)
 
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate()

@@ -7,19 +7,16 @@ import json
 import os
 import pty
 import re
-import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from conftest import EXECUTABLE, HOST, need
+from kit import CALL, EXECUTABLE, HOST, TREE, login, need, until
 
 from docker_credential_ecr import __version__
 from docker_credential_ecr.commands import ACTIONS, NAMES
 
-ROOT = Path(__file__).parent.parent
-MAN = ROOT / "packaging" / "man" / "docker-credential-ecr.1"
+MAN = TREE / "packaging" / "man" / "docker-credential-ecr.1"
 NEIGHBOUR = "222222222222.dkr.ecr.us-east-1.amazonaws.com"  # of the same region
 ABROAD = "333333333333.dkr.ecr.eu-west-1.amazonaws.com"
 
@@ -115,8 +112,7 @@ def test_status_names_what_chose_the_identity(helper, aws, env, home) -> None:
         f'role_arn = "{role}"\nexternal_id = "canary"\n'
     )
     helper.get("images.example.com")
-    login = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": "my-own-login"})
-    helper("store", stdin=login)
+    helper("store", stdin=login("my-own-login"))
     tokens = {token["registry"]: token for token in json.loads(helper("status", "--json").stdout)}
     mapped = tokens["images.example.com"]
     assert mapped["identity"].startswith(f"role={role} external-id=")
@@ -191,10 +187,7 @@ def test_a_token_that_is_due_is_renewed_behind(helper, aws) -> None:
     old = helper("token", "--password", HOST).stdout
     later = ("-f", "+9h")
     assert helper("token", "--password", HOST, wrap=(need("faketime"), *later)).stdout == old
-    until = time.monotonic() + 60
-    while aws.count("GetAuthorizationToken") < 2:
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: aws.count(CALL) == 2)
 
 
 # refresh
@@ -269,8 +262,7 @@ def test_refresh_needs_a_cache(helper, aws, cache) -> None:
 
 def test_refresh_leaves_a_login(helper, aws) -> None:
     """A login of the user's own still answers after a refresh: that is said."""
-    login = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": "my-own-login"})
-    helper("store", stdin=login)
+    helper("store", stdin=login("my-own-login"))
     done = helper("refresh")
     assert done.status == 0
     assert f'warning: a login of your own still answers for "{HOST}"' in done.stderr
@@ -413,8 +405,7 @@ def test_the_example_of_the_man_page_is_valid(tmp_path) -> None:
 
 def test_the_man_page_is_well_formed() -> None:
     """Groff has nothing to complain of."""
-    if shutil.which("groff") is None:
-        pytest.skip("groff is not installed")
+    need("groff")
     done = subprocess.run(
         ["groff", "-man", "-Tutf8", "-ww", "-z", str(MAN)], capture_output=True, check=True
     )
@@ -435,7 +426,7 @@ def test_packaged_completions_are_current(helper, shell: str) -> None:
     """The files for packages are what the program prints."""
     done = helper("completion", shell)
     assert (done.status, done.stderr) == (0, "")
-    packaged = ROOT / "packaging" / "completion" / COMPLETIONS[shell]
+    packaged = TREE / "packaging" / "completion" / COMPLETIONS[shell]
     assert packaged.read_text() == done.stdout, (
         f"docker-credential-ecr completion {shell} >{packaged}"
     )
@@ -456,8 +447,7 @@ TYPED = [
 @pytest.mark.parametrize("shell", COMPLETIONS)
 def test_shells_complete(helper, env, aws, home, shell, typed, offered) -> None:
     """A real shell offers commands, options, and the registries with a token on disk."""
-    if shutil.which(shell, path=env["PATH"]) is None:
-        pytest.skip(f"{shell} is not installed")
+    need(shell)
     helper.get()
     env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
     line = f"docker-credential-ecr {typed}"

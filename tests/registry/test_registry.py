@@ -9,17 +9,13 @@ import botocore
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from kit import ACCOUNT, HOST, REGISTRIES
 
 from docker_credential_ecr import registry
 
-ACCOUNT = "123456789012"
-HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
-
 
 def table() -> list[list[str]]:
-    path = os.path.join(os.path.dirname(__file__), "registries.tsv")
-    with open(path, encoding="ascii") as file:
-        return [line.rstrip("\n").split("\t") for line in file][1:]
+    return [line.split("\t") for line in REGISTRIES.read_text("ascii").splitlines()[1:]]
 
 
 def partitions() -> list[dict]:

@@ -8,13 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
-from conftest import EXECUTABLE, HOST
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import EXECUTABLE, HOST, PUBLIC, need_root
 
 from docker_credential_ecr.commands import jsontext
 
-PUBLIC = "public.ecr.aws"
 LOGIN = "c2VjcmV0LWNhbmFyeTpwYXNzd29yZA=="  # a login of another registry
 
 # What Docker Desktop and a few years of use leave behind.
@@ -527,8 +526,7 @@ def test_an_unreadable_file(helper, config) -> None:
 
 def test_the_owner_stays(helper, config) -> None:
     """Root, who edits a user's file, leaves it that user's."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can give files away")
+    need_root("give files away")
     put(config, REAL_LIFE)
     os.chown(config, 65534, 65533)
     assert helper("configure", HOST).status == 0

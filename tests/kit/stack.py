@@ -13,26 +13,30 @@ import gzip
 import hashlib
 import io
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
 
-import pytest
-from conftest import EXECUTABLE, HOST, Run
+from kit import (
+    ELSEWHERE,
+    EXECUTABLE,
+    FIPS,
+    HOST,
+    OTHER_ACCOUNT,
+    OTHER_REGION,
+    PUBLIC,
+    SYSTEM_PATH,
+    Run,
+    missing,
+    need,
+)
 
-OTHER_ACCOUNT = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
-OTHER_REGION = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-FIPS = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
 DUAL_STACK = "123456789012.dkr-ecr.us-west-2.on.aws"
 DUAL_STACK_FIPS = "123456789012.dkr-ecr-fips.us-east-2.on.aws"
 CHINA = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
-PUBLIC = "public.ecr.aws"
 CUSTOM = "images.example.com"  # a name of the user's own in front of a registry
-ELSEWHERE = "registry.example.com"  # not ECR, with a login of its own
 ELSEWHERE_LOGIN = ("somebody", "secret-of-elsewhere")
 PRIVATE = (HOST, OTHER_ACCOUNT, OTHER_REGION, FIPS, DUAL_STACK, DUAL_STACK_FIPS, CHINA, CUSTOM)
 ENDPOINTS = (
@@ -51,23 +55,7 @@ AWS_ADDRESS, ECR_ADDRESS, ELSEWHERE_ADDRESS, PUBLIC_ADDRESS = (
     "127.0.0.2",
     "127.0.0.3",
 )
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 START_LIMIT = 60  # seconds until a server must answer
-
-
-def missing(reason: str) -> None:
-    """Skip the test, or fail where all must run."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def program(name: str) -> str:
-    """Return where a client or a server is; without it the test is skipped, or fails in CI."""
-    found = shutil.which(name, path=SYSTEM_PATH)
-    if found is None:
-        missing(f"{name} is not installed")
-    return str(found)
 
 
 def docker_clients() -> list[str]:
@@ -167,7 +155,7 @@ class Stack:
         return (self.folder / f"{name}.log").read_text(errors="replace")[-4000:]
 
     def _ask(self, path: str, body: str | None = None) -> str:
-        argv = [program("curl"), "-sS", "--cacert", str(self.bundle)]
+        argv = [need("curl"), "-sS", "--cacert", str(self.bundle)]
         argv += ["--data", body] if body is not None else []
         argv.append(f"https://{ENDPOINTS[0]}{path}")
         return self.run(argv, {"PATH": SYSTEM_PATH}, check=True).stdout
@@ -215,7 +203,7 @@ class Stack:
         self._pid = int(children.split()[0])
 
     def _certificates(self) -> None:
-        openssl = program("openssl")
+        openssl = need("openssl")
         names = [*PRIVATE, ELSEWHERE, PUBLIC, *ENDPOINTS]
         extension = self.folder / "server.ext"
         extension.write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names))
@@ -247,7 +235,7 @@ class Stack:
             lines = []
             for user, password in users.items():
                 hashed = subprocess.run(
-                    [program("htpasswd"), "-niB", "-C", "4", user],
+                    [need("htpasswd"), "-niB", "-C", "4", user],
                     input=password.encode(),
                     capture_output=True,
                     check=True,
@@ -258,7 +246,7 @@ class Stack:
             config["auth"] = {"htpasswd": {"realm": name, "path": str(passwords)}}
         path = self.folder / f"{name}.yml"
         path.write_text(json.dumps(config))  # JSON is YAML
-        self.spawn(f"registry-{name}", [program("docker-registry"), "serve", str(path)])
+        self.spawn(f"registry-{name}", [need("docker-registry"), "serve", str(path)])
 
     def _wait_for(self, address: str) -> None:
         until = time.monotonic() + START_LIMIT
@@ -279,7 +267,7 @@ class Stack:
             (ELSEWHERE, ELSEWHERE_LOGIN),
             (PUBLIC, None),
         ):
-            argv = [program("skopeo"), "copy", "--quiet"]
+            argv = [need("skopeo"), "copy", "--quiet"]
             argv += ["--dest-creds", ":".join(login)] if login else []
             env = {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}
             self.run([*argv, image, f"docker://{host}/app:1"], env, check=True)
@@ -339,7 +327,7 @@ class Client:
         }
         if socket is not None:
             self.env["DOCKER_HOST"] = f"unix://{socket}"
-        self.docker = program("docker") if socket is not None else ""
+        self.docker = need("docker") if socket is not None else ""
         self.configure({"credHelpers": dict.fromkeys(PRIVATE, "ecr")})
 
     def configure(self, config: dict[str, object]) -> None:

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import EXECUTABLE, HOST, need
+from kit import EXECUTABLE, HOST, login, need
 
 from docker_credential_ecr import __version__
 
@@ -392,8 +392,7 @@ def test_12_registry_refuses(whole, registry, status: int) -> None:
 
 def test_a_login_in_the_way(whole) -> None:
     """A stale docker login wins over our token: what removes it is named."""
-    login = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": "stale"})
-    assert whole("store", stdin=login).status == 0
+    assert whole("store", stdin=login("stale")).status == 0
     report = Report(whole)
     report.expect("token", "warning", "a login of your own answers", f"docker logout {HOST}")
     report.expect("registry", "error", "refuses the token, with status 401", "")

@@ -1,22 +1,17 @@
 """Many at once: one call for a herd, whatever happens to the one that makes it."""
 
 import fcntl
-import json
 import os
 import signal
 import threading
 import time
 
 import pytest
+from kit import CALL, HOST, OTHER_ACCOUNT, OTHER_REGION, answers, herd, until
 
 from docker_credential_ecr import cache as tokens_on_disk
 
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-OTHER_ACCOUNT = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
-OTHER_REGION = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-CALL = "GetAuthorizationToken"
 HERD = 200  # processes, as the kubelet of a full node starts them
-PATIENCE = 60  # seconds for something to come about, far above what it takes
 PROFILES = """
 [prod]
 aws_access_key_id = AKIAPROD
@@ -25,36 +20,6 @@ aws_secret_access_key = SECRET-CANARY-prod
 aws_access_key_id = AKIADEV
 aws_secret_access_key = SECRET-CANARY-dev
 """
-
-
-def until(condition):
-    """Wait until ``condition`` holds; fail if it does not come about."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
-
-
-def herd(helper, hosts, env=None):
-    """Start one process for each host, and let none ask before all have been started."""
-    processes = [helper.start("get", env=env) for _ in hosts]
-    for process, host in zip(processes, hosts, strict=True):
-        process.stdin.write(host.encode())
-        process.stdin.close()
-        process.stdin = None
-    return processes
-
-
-def answers(processes):
-    """Return the secrets that the processes answered with; each must have succeeded."""
-    secrets = []
-    for process in processes:
-        stdout, stderr = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, stderr) == (0, b"")
-        answer = json.loads(stdout)
-        assert answer["Username"] == "AWS"
-        secrets.append(answer["Secret"])
-    return secrets
 
 
 @pytest.fixture

@@ -6,16 +6,15 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from kit import CALL, HOST, HOUR, TREE, age, entries, until
 
 import docker_credential_ecr
 
 NAME = "docker-credential-ecr"
 PACKAGE = "docker_credential_ecr"
-TREE = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
 
 
@@ -125,7 +124,6 @@ def test_every_way_to_start_it(tmp_path, argv):
 
 def test_a_renewal_starts_the_same_way(aws, helper, cache):
     """However the program was started, the renewal behind an answer finds it again."""
-    host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
     for number, argv in enumerate(
         (
             [str(SCRIPTS / NAME)],
@@ -134,28 +132,18 @@ def test_a_renewal_starts_the_same_way(aws, helper, cache):
         )
     ):
         old = helper.get().secret
-        [entry] = [path for path in (cache / host).iterdir() if path.name[0] != "."]
-        entry.write_text(
-            re.sub(
-                r"^(issued|refresh|renew|expires) (\d+)$",
-                lambda found: f"{found[1]} {int(found[2]) - 10 * 3600}",
-                entry.read_text(),
-                flags=re.MULTILINE,
-            )
-        )
-        for claim in (cache / host).glob(".*.renewal"):
+        [entry] = entries(cache)
+        age(entry, 10 * HOUR)
+        for claim in (cache / HOST).glob(".*.renewal"):
             claim.unlink()
         answer = subprocess.run(
             [*argv, "get"],
-            input=host.encode(),
+            input=HOST.encode(),
             capture_output=True,
             check=True,
             env=helper.env,
             cwd=helper.env["HOME"],  # not the checkout: -m looks there first
         )
         assert json.loads(answer.stdout)["Secret"] == old
-        end = time.monotonic() + 60
-        while helper.get().secret == old:
-            assert time.monotonic() < end, "no renewal came about"
-            time.sleep(0.01)
-        assert aws.count("GetAuthorizationToken") == number + 2
+        until(lambda old=old: helper.get().secret != old)
+        assert aws.count(CALL) == number + 2

@@ -8,23 +8,18 @@ import contextlib
 import glob
 import json
 import os
-import re
 import subprocess
 import time
 
 import pytest
-from conftest import need
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import CALL, HOST, HOUR, LIFE, PATIENCE, age_all, login, need, until
 
 from docker_credential_ecr import tokens
 
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-CALL = "GetAuthorizationToken"
-MINUTE, HOUR = 60, 3600  # seconds
-LIFE = 12 * HOUR
+MINUTE = 60  # seconds
 HANGING = "5"  # seconds until what hangs is given up: enough to get there on a busy machine
-PATIENCE = 60  # seconds for something to come about, far above what it takes
 
 FRESH = 5 * HOUR  # before `refresh`, wherever it was drawn
 DUE = 10 * HOUR  # between `refresh` and `renew`
@@ -62,27 +57,6 @@ def at(aws, env, faketime):
 
     env["AWS_MAX_ATTEMPTS"] = "1"  # botocore's own tries take seconds, and are botocore's matter
     return move
-
-
-def until(condition):
-    """Wait until ``condition`` holds; fail if it does not come about."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
-
-
-def age(cache, seconds):
-    """Make the tokens on disk older, with the clock left alone."""
-    for entry in (cache / HOST).iterdir():
-        if not entry.name.startswith("."):
-            text = re.sub(
-                r"^(issued|refresh|renew|expires) (\d+)$",
-                lambda found: f"{found[1]} {int(found[2]) - seconds}",
-                entry.read_text(),
-                flags=re.MULTILINE,
-            )
-            entry.write_text(text)
 
 
 @pytest.fixture
@@ -204,10 +178,10 @@ def test_throttling_is_an_outage(aws, env, helper, cache):
     old = helper.get().secret
     aws.fault(CALL, code="ThrottlingException")
 
-    age(cache, LATE)
+    age_all(cache, LATE)
     assert helper.get().secret == old
     assert aws.count(CALL) >= 2
-    age(cache, GONE - LATE)
+    age_all(cache, GONE - LATE)
     answer = helper.get()
 
     assert answer.status == 1
@@ -310,13 +284,12 @@ def test_the_metadata_service_down_is_an_outage(at, aws, env, helper):
 
 def test_a_kept_login_ends_when_it_says(at, aws, helper):
     """A login serves, unrenewed, until the expiry in its password, and then no more."""
-    login = aws.new_password("AKIALOGIN", "us-east-1")
-    request = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": login})
-    assert helper("store", stdin=request).status == 0
+    password = aws.new_password("AKIALOGIN", "us-east-1")
+    assert helper("store", stdin=login(password)).status == 0
 
     for moment in (FRESH, DUE, LATE):
         at(moment)
-        assert helper.get().secret == login
+        assert helper.get().secret == password
     assert aws.requests == 0
     at(GONE)
     assert helper.get().secret != login
@@ -326,7 +299,7 @@ def test_a_kept_login_ends_when_it_says(at, aws, helper):
 def test_one_renewal_behind_20_answers(aws, helper, cache, renewals):
     """20 gets of a due token are all answered with it while a renewal hangs: one, for all."""
     old = helper.get().secret
-    age(cache, DUE)
+    age_all(cache, DUE)
     aws.fault(CALL, hang=True)
 
     processes = [helper.start("get") for _ in range(20)]
@@ -347,7 +320,7 @@ def test_one_renewal_behind_20_answers(aws, helper, cache, renewals):
 def test_a_renewal_holds_nothing_of_the_callers(aws, helper, cache, tmp_path, renewals):
     """The process behind the answer has no descriptor, session or working tie of the caller's."""
     helper.get()
-    age(cache, DUE)
+    age_all(cache, DUE)
     aws.fault(CALL, hang=True)
     inherited = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(inherited, True)  # noqa: FBT003 - the name is the function's
@@ -383,7 +356,7 @@ def test_a_renewal_does_not_outlive_its_deadline(aws, env, helper, cache, renewa
     """With AWS hanging for ever the renewal ends by itself, and the token still serves."""
     env["AWS_ECR_TIMEOUT"] = HANGING
     old = helper.get().secret
-    age(cache, DUE)
+    age_all(cache, DUE)
     aws.fault(CALL, hang=True)
 
     helper.get()
@@ -396,7 +369,7 @@ def test_a_renewal_does_not_outlive_its_deadline(aws, env, helper, cache, renewa
 def test_a_renewal_that_failed_is_not_tried_at_every_get(aws, helper, cache, renewals):
     """Refused behind the answer: the next gets do not ask again, until the claim is old."""
     old = helper.get().secret
-    age(cache, DUE)
+    age_all(cache, DUE)
     aws.fault(CALL, code="AccessDeniedException")
     helper.get()
     until(lambda: aws.count(CALL) == 2)
@@ -421,7 +394,7 @@ def test_a_renewal_that_failed_is_not_tried_at_every_get(aws, helper, cache, ren
 def test_a_renewal_that_cannot_be_claimed_costs_nothing(aws, helper, cache, in_its_place):
     """Where the claim cannot be had, the answer goes out all the same, and nobody is asked."""
     old = helper.get().secret
-    age(cache, DUE)
+    age_all(cache, DUE)
     [entry] = (cache / HOST).iterdir()
     claim = cache / HOST / f".{entry.name}.renewal"
     if in_its_place == "a directory":
@@ -439,7 +412,7 @@ def test_a_renewal_that_cannot_be_claimed_costs_nothing(aws, helper, cache, in_i
 def test_a_renewal_shows_no_secret_in_its_arguments(aws, helper, cache, renewals):
     """What the process list shows of a renewal is the host and a time."""
     helper.get()
-    age(cache, DUE)
+    age_all(cache, DUE)
     aws.fault(CALL, hang=True)
     helper.get()
     until(lambda: aws.count(CALL) == 2)

@@ -10,21 +10,11 @@ import stat
 import sys
 
 import pytest
+from kit import CALL, HOST, PUBLIC, ROLE, without_keys, write
+from kit import login as login_of
 
 from docker_credential_ecr import cache as tokens_on_disk
 from docker_credential_ecr import errors, settings
-
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-PUBLIC = "public.ecr.aws"
-CALL = "GetAuthorizationToken"
-ROLE = "arn:aws:iam::123456789012:role/puller"
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(0o600)
-    return str(path)
 
 
 def static(env, home, aws):
@@ -95,7 +85,7 @@ def test_no_failure_shows_a_secret(aws, helper, home, source, fault):
     env = helper.env
     env.update(AWS_MAX_ATTEMPTS="1", AWS_ECR_TIMEOUT="10", AWS_METADATA_SERVICE_NUM_ATTEMPTS="1")
     if set_up is not static:
-        del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+        without_keys(env)
     set_up(env, home, aws)
 
     for call in [CALL, *calls]:
@@ -114,7 +104,7 @@ def test_no_secret_but_the_token_reaches_the_disk(aws, helper, home, cache):
     for set_up, _ in SOURCES:
         env = helper.environment()
         if set_up is not static:
-            del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+            without_keys(env)
         set_up(env, home, aws)
         helper.env, before = env, helper.env
         assert helper.get().secret in aws.issued
@@ -205,8 +195,7 @@ def test_no_command_shows_a_secret(aws, helper, home, cache, argv):
     env = {"AWS_SESSION_TOKEN": "SESSION-CANARY", "HTTPS_PROXY": "http://me:CANARY@127.0.0.1:1"}
     secret = helper.get(env=env).secret
     login = aws.new_password("AKIALOGIN", "us-east-1")
-    store = json.dumps({"ServerURL": PUBLIC, "Username": "AWS", "Secret": login})
-    assert helper("store", stdin=store).status == 0
+    assert helper("store", stdin=login_of(login, server=PUBLIC)).status == 0
 
     said = outputs(helper(*argv, env=env))
 

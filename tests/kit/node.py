@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
-from conftest import EXECUTABLE
+from kit import EXECUTABLE, TESTS, TREE, missing
 
-HERE = Path(__file__).parent
-KUBERNETES = HERE.parent / "packaging" / "kubernetes"
+KUBERNETES = TREE / "packaging" / "kubernetes"
 
 
 def build_kubelet(folder: Path) -> Path:
     """Build the kubelet's own plugin code from its module: several minutes the first time."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("go is not installed")
-        pytest.skip("go is not installed")
+        missing("go is not installed")
     binary = folder / "kubelet-driver"
     built = subprocess.run(
         [go, "build", "-mod=readonly", "-o", binary, "."],
-        cwd=HERE / "kubelet",
+        cwd=TESTS / "kubelet",
         capture_output=True,
         text=True,
         timeout=1800,

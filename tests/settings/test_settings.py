@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import HOST
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import HOST, REGISTRIES, login, without_keys
 
 from docker_credential_ecr import registry, settings
 from docker_credential_ecr.errors import HelperError
@@ -166,7 +166,7 @@ def test_patterns_of_ecr_need_no_registry(tmp_path: Path, pattern: str) -> None:
 
 def test_every_form_of_registry_can_be_matched(tmp_path: Path) -> None:
     """For every hostname form that ECR has, a glob for account and region is accepted, and fits."""
-    table = (Path(__file__).parent / "registries.tsv").read_text().splitlines()[1:]
+    table = REGISTRIES.read_text().splitlines()[1:]
     found = [r for r in (registry.parse(line.split("\t")[0]) for line in table) if r is not None]
     assert len(found) > 12
     for one in found:
@@ -395,8 +395,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
 @pytest.fixture
 def accounts(env, home, aws):
     """Three profiles with a key each, and a rule for each of three accounts."""
-    env.pop("AWS_ACCESS_KEY_ID")
-    env.pop("AWS_SECRET_ACCESS_KEY")
+    without_keys(env)
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text(
         "".join(
@@ -500,8 +499,7 @@ def test_a_mapped_name(helper, aws, env, home) -> None:
     assert helper("list").stdout == f'{{"https://{name}":"AWS"}}\n'
     assert helper("erase", stdin=name).status == 0
     assert helper("list").stdout == "{}\n"
-    login = f'{{"ServerURL":"{name}","Username":"AWS","Secret":"my-own-login"}}'
-    assert helper("store", stdin=login).status == 0
+    assert helper("store", stdin=login("my-own-login", server=name)).status == 0
     assert helper.get(name).secret == "my-own-login"
     assert helper.get("other.example.com").stdout == "credentials not found in native keychain\n"
     path.write_text("")

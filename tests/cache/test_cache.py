@@ -10,13 +10,12 @@ import stat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import HOST, HOUR, need_root
+from kit import OTHER_ACCOUNT as OTHER
 
 from docker_credential_ecr import cache
 
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-OTHER = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
 NOW = 1_795_000_000  # epoch seconds
-HOUR = 3600  # seconds
 PROD = {"AWS_PROFILE": "prod"}
 
 
@@ -438,14 +437,12 @@ def make_the_directory_a_file(path):
 
 
 def give_it_to_another_user(path):
-    if os.geteuid():
-        pytest.skip("only root can give a file away")
+    need_root("give a file away")
     os.chown(path, 12345, -1)
 
 
 def give_the_directory_to_another_user(path):
-    if os.geteuid():
-        pytest.skip("only root can give a directory away")
+    need_root("give a directory away")
     os.chown(os.path.dirname(path), 12345, -1)
 
 

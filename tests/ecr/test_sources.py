@@ -13,24 +13,11 @@ from pathlib import Path
 
 import botocore
 import pytest
+from kit import CALL, HOST, ROLE, without_keys, write
 
 from docker_credential_ecr import ecr
 
-HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-CALL = "GetAuthorizationToken"
-ROLE = "arn:aws:iam::123456789012:role/puller"
 START_URL = "https://example.awsapps.com/start"
-
-
-def write(path, text, mode=0o600):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
-    return str(path)
-
-
-def without_keys(env):
-    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
 
 
 # Each of these sets up one source, and returns a pattern of the access key that it gives.

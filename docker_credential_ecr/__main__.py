@@ -50,7 +50,7 @@ def main() -> None:
     os._exit(status)
 
 
-def _answer(argv: list[str]) -> Answer:
+def _answer(argv: list[str]) -> Answer:  # noqa: PLR0911 - one case a conversation
     """Return what the conversation that ``argv`` names says, whatever becomes of it."""
     action = argv[1] if len(argv) > 1 else ""
     failure: Callable[[HelperError], Answer] = _told

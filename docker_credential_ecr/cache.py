@@ -144,7 +144,7 @@ class Folder:
     anywhere. Where the system has no such calls (Windows) it is done by its path.
     """
 
-    __slots__ = ("_descriptor", "_prefix")
+    __slots__ = ("descriptor", "prefix")
 
     def __init__(self, name: str, within: "Folder | None" = None, *, private: bool = True) -> None:
         """Open ``name``, a path or the name of a directory in ``within``.
@@ -152,16 +152,16 @@ class Folder:
         Raises ``OSError`` if it is none, is a link, or has another owner; if it is to be
         ``private``, also if others may write to it: they could have put there what it holds.
         """
-        self._descriptor: int | None = None
-        self._prefix = ""
+        self.descriptor: int | None = None
+        self.prefix = ""
         if _POSIX:
-            self._descriptor = os.open(
-                name, _FOLDER_FLAGS, dir_fd=None if within is None else within._descriptor
+            self.descriptor = os.open(
+                name, _FOLDER_FLAGS, dir_fd=None if within is None else within.descriptor
             )
-            state = os.fstat(self._descriptor)
+            state = os.fstat(self.descriptor)
         else:  # pragma: no cover - Windows
-            path = name if within is None else within._prefix + name
-            self._prefix = path + os.sep
+            path = name if within is None else within.prefix + name
+            self.prefix = path + os.sep
             state = os.lstat(path)
         fault = folder_fault(state, private=private)
         if fault:
@@ -170,53 +170,51 @@ class Folder:
 
     def names(self) -> list[str]:
         """Return the names in it. Raises ``OSError``, like all that follows."""
-        return os.listdir(self._prefix if self._descriptor is None else self._descriptor)
+        return os.listdir(self.prefix if self.descriptor is None else self.descriptor)
 
     def state(self, name: str) -> os.stat_result:
         """Return the state of a name, never of what it links to."""
-        return os.stat(self._prefix + name, dir_fd=self._descriptor, follow_symlinks=False)
+        return os.stat(self.prefix + name, dir_fd=self.descriptor, follow_symlinks=False)
 
     def open(self, name: str, flags: int) -> int:
         """Return a descriptor of a file, which is never reached by a link; new ones are 0600."""
-        return os.open(self._prefix + name, flags | _NO_FOLLOW, FILE_MODE, dir_fd=self._descriptor)
+        return os.open(self.prefix + name, flags | _NO_FOLLOW, FILE_MODE, dir_fd=self.descriptor)
 
     def rename(self, old: str, new: str) -> None:
         """Put a file in another's place, in one step."""
-        descriptor = self._descriptor
+        descriptor = self.descriptor
         os.replace(
-            self._prefix + old, self._prefix + new, src_dir_fd=descriptor, dst_dir_fd=descriptor
+            self.prefix + old, self.prefix + new, src_dir_fd=descriptor, dst_dir_fd=descriptor
         )
 
     def unlink(self, name: str) -> None:
         """Remove a file or a link."""
-        os.unlink(self._prefix + name, dir_fd=self._descriptor)
+        os.unlink(self.prefix + name, dir_fd=self.descriptor)
 
     def mkdir(self, name: str) -> None:
         """Make a directory for the owner only."""
-        os.mkdir(self._prefix + name, 0o700, dir_fd=self._descriptor)
+        os.mkdir(self.prefix + name, 0o700, dir_fd=self.descriptor)
 
     def rmdir(self, name: str) -> None:
         """Remove an empty directory."""
-        os.rmdir(self._prefix + name, dir_fd=self._descriptor)
+        os.rmdir(self.prefix + name, dir_fd=self.descriptor)
 
     def set_time(self, name: str, when: float) -> None:
         """Give a file a time of modification, in epoch seconds."""
-        os.utime(
-            self._prefix + name,
-            (when, when),
-            **({} if self._descriptor is None else {"dir_fd": self._descriptor}),
-            **({"follow_symlinks": False} if _POSIX else {}),
-        )
+        if self.descriptor is None:  # pragma: no cover - Windows
+            os.utime(self.prefix + name, (when, when))
+        else:
+            os.utime(name, (when, when), dir_fd=self.descriptor, follow_symlinks=False)
 
     def narrow(self) -> None:
         """Take it from all but its owner, if that is not so."""
-        if self._descriptor is not None and os.fstat(self._descriptor).st_mode & 0o077:
-            os.fchmod(self._descriptor, 0o700)
+        if self.descriptor is not None and os.fstat(self.descriptor).st_mode & 0o077:
+            os.fchmod(self.descriptor, 0o700)
 
     def close(self) -> None:
         """Close it. Never raises: nothing was written by this descriptor."""
-        if self._descriptor is not None:
-            close(self._descriptor)
+        if self.descriptor is not None:
+            close(self.descriptor)
 
 
 def folder_fault(state: os.stat_result, *, private: bool = True) -> str:

@@ -48,7 +48,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
     def within(self, seconds: float) -> "Deadline":
-        """Return the deadline of a part of the work: ``seconds`` from now, never later than ours."""
+        """Return the deadline of a part: in ``seconds``, and never later than this one."""
         return Deadline(min(seconds, self.left), self.subject)
 
     def doing(self, stage: str, limit: float | None = None) -> None:

@@ -249,7 +249,7 @@ def _mark(place: Folder) -> bool:
 def _erased_at(place: Folder) -> float:
     """Return when the tokens of a host were erased last, in epoch seconds; 0 if they were not.
 
-    A mark that cannot be read is one of just now, and one from the future of a clock that was wrong.
+    A mark that cannot be read is one of just now; one from the future was made by a wrong clock.
     """
     try:
         descriptor = place.open(_ERASED, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))

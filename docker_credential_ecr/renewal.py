@@ -10,8 +10,15 @@ import time
 from . import cache, keeping, registry, tokens
 from .cache import Token
 from .deadline import Deadline, Stuck
-from .errors import CredentialsNotFound, Denied, Ended, HelperError, NoCredentials, Refused
-from .errors import Unavailable, one_line
+from .errors import (
+    CredentialsNotFound,
+    Denied,
+    Ended,
+    HelperError,
+    NoCredentials,
+    Unavailable,
+    one_line,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,10 +104,12 @@ def renew(
     gc.disable()  # this process lives for half a second: collecting costs more than it frees
     where, rule = found
     deadline = deadline or Deadline(timeout_of(environ), f'"{host}"')
+
+    def work(environ: "Mapping[str, str]") -> Token:
+        return _Renewal(host, where, rule, environ, deadline).run(newer_than)
+
     try:
-        return without_hanging_disk(
-            deadline, environ, lambda env: _Renewal(host, where, rule, env, deadline).run(newer_than)
-        )
+        return without_hanging_disk(deadline, environ, work)
     except NoCredentials:
         if where.service == "ecr-public":
             raise CredentialsNotFound from None  # served anonymously, within tighter limits
@@ -374,7 +383,6 @@ class _Renewal:
         from .ecr import request
 
         issued = request.fetch(self.where, self.rule, self.environ, self.deadline)
-        self.issued_conditions = issued.conditions
         token = _token(issued, self.host, self.where, credentials_end=issued.credentials_end)
         return _with(token, identity=self.identity, name=self.name)
 

@@ -308,9 +308,7 @@ class _Place:
         try:
             return check(*values)
         except _Fault as fault:
-            raise Refused(
-                f'"{one_line(self.path)}": {place} {fault.what}', fault.allowed
-            ) from None
+            raise Refused(f'"{one_line(self.path)}": {place} {fault.what}', fault.allowed) from None
 
 
 def _tables(value: object) -> "list[dict[str, Any]]":

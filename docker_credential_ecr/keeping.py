@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ENTRIES_PER_HOST = 64  # identities kept for one host; the oldest go first
 HOSTS = 1024  # directories that one sweep looks at; what is left waits for the next
 LEFTOVER_AGE = 600  # seconds; no process of ours lives so long
-CLAIM_LIFE = 300  # seconds that a claim lasts, and up to twice that: drawn, to spread a fleet
+CLAIM_LIMIT = 1800  # seconds that a claim lasts at most
 TRIES = 50  # of 10 ms: Windows lets nobody replace what somebody else is reading
 _WAIT = 0.01  # seconds between two of them
 _POSIX = os.name == "posix"
@@ -111,14 +111,13 @@ def forget(folder: str, token: Token) -> bool:
         place.close()
 
 
-def claim(folder: str, token: Token, now: float, *, unwritable: bool) -> bool:
-    """Return whether the caller may renew ``token`` while it is still valid: one in some minutes.
+def claim(folder: str, token: Token, now: float, life: float, *, unwritable: bool) -> bool:
+    """Return whether the caller may renew ``token`` while it is valid: one in ``life`` seconds.
 
     A claim is a file beside the entry, so it works between processes; its time of modification is
     when it ends. Where none can be written, and so nobody has one, the answer is ``unwritable``.
     """
     name = f".{token.name}{_CLAIM}"
-    end = now + CLAIM_LIFE * (1 + os.urandom(1)[0] / 256)
     try:
         place = _open(folder, token.host)
     except OSError:
@@ -130,12 +129,12 @@ def claim(folder: str, token: Token, now: float, *, unwritable: bool) -> bool:
             except FileExistsError:
                 # By our clock, and not a file server's: we have set it. One that ends later than
                 # any of ours does is of a clock that was wrong.
-                if 0 < place.state(name).st_mtime - now <= 2 * CLAIM_LIFE:
+                if 0 < place.state(name).st_mtime - now <= CLAIM_LIMIT:
                     return False
                 _remove(place, name)
             else:
                 cache.close(descriptor)
-                place.set_time(name, end)
+                place.set_time(name, now + min(life, CLAIM_LIMIT))
                 return True
     except FileNotFoundError:
         return False  # its owner is done
@@ -348,7 +347,7 @@ def _sweep(place: Folder, now: float) -> bool:
         # A temporary has a writer for as long as a process may live, all else as long as a token.
         temporary = name[0] == "." and name != _ERASED and not name.endswith(_CLAIM)
         limit = LEFTOVER_AGE if temporary else cache.TOKEN_LIFE
-        if not -2 * CLAIM_LIFE <= age <= limit:
+        if not -CLAIM_LIMIT <= age <= limit:
             left |= not _remove(place, name)
             continue
         left = True

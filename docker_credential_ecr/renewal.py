@@ -46,6 +46,9 @@ MARGIN = 600  # seconds before expiry at which a token is renewed before it is s
 _REFRESH_FROM, _REFRESH_TO = 0.42, 0.72
 # The same for credentials that end before that: the share of their remaining life.
 _EARLY_FROM, _EARLY_TO = 0.75, 0.95
+# The share of the rest of a token's life for which one renewal keeps others away, and the least
+# seconds: benchmarks/fleet.py shows what an outage costs.
+_PAUSE_FROM, _PAUSE_TO, _PAUSE_LEAST = 1 / 16, 1 / 8, 10
 _READING = "reading the cache"  # a stage
 # Variables that may hold a path relative to where the caller is.
 _PATH_VARIABLES = (
@@ -71,7 +74,7 @@ def before_answer(
     if token is None:
         return renew(host, environ, whole)
     folder = cache.directory(environ)
-    if folder is None or not keeping.claim(folder, token, time.time(), unwritable=True):
+    if folder is None or not _claim(folder, token, unwritable=True):
         return token
     try:
         return renew(host, environ, whole.within(SPARE_LIMIT))
@@ -219,7 +222,7 @@ def start(token: Token, environ: "Mapping[str, str]") -> None:
     """
     folder = cache.directory(environ)
     # Where no claim can be written, no new token can be kept either.
-    if folder is None or not keeping.claim(folder, token, time.time(), unwritable=False):
+    if folder is None or not _claim(folder, token, unwritable=False):
         return
     # How this program was started, without its arguments.
     begin = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
@@ -273,6 +276,17 @@ def schedule(
         share = _EARLY_FROM + (_EARLY_TO - _EARLY_FROM) * draw
         refresh = issued + (renew_at - issued) * share
     return int(refresh), int(renew_at)
+
+
+def pause(now: float, expires: int, draw: float) -> float:
+    """Return for how many seconds nobody else renews a token that is valid until ``expires``.
+
+    Should the renewal fail, that is the pause before the next: a share of what is left, so that in
+    an outage calls are few while there is time, and each node comes back at a time of its own.
+    ``draw`` is a random number from 0 up to 1.
+    """
+    share = _PAUSE_FROM + (_PAUSE_TO - _PAUSE_FROM) * draw
+    return min(max(share * (expires - now), _PAUSE_LEAST), keeping.CLAIM_LIMIT)
 
 
 def timeout_of(environ: "Mapping[str, str]") -> float:
@@ -438,6 +452,12 @@ def _token(
 def _with(token: Token, **changes: object) -> Token:
     fields = {name: getattr(token, name) for name in Token.__slots__}
     return Token(**{**fields, **changes})
+
+
+def _claim(folder: str, token: Token, *, unwritable: bool) -> bool:
+    now = time.time()
+    life = pause(now, token.expires, _draw())
+    return keeping.claim(folder, token, now, life, unwritable=unwritable)
 
 
 def _is_fresh(token: Token, now: float, newer_than: float) -> bool:

@@ -13,10 +13,16 @@ from hypothesis import strategies as st
 from kit import HOST, HOUR, need_root
 from kit import OTHER_ACCOUNT as OTHER
 
-from docker_credential_ecr import cache
+from docker_credential_ecr import cache, keeping
 
 NOW = 1_795_000_000  # epoch seconds
 PROD = {"AWS_PROFILE": "prod"}
+NAME, SECOND, THIRD = "0123456789abcdef", "00000000000000a0", "00000000000000b0"  # of entries
+
+
+def keep(folder: str, token: cache.Token) -> bool:
+    """Keep a token that was fetched just now."""
+    return keeping.write(folder, token, begun=cache_time())
 
 
 def token(**changes) -> cache.Token:
@@ -28,7 +34,7 @@ def token(**changes) -> cache.Token:
         "refresh": NOW + 5 * HOUR,
         "renew": NOW + 11 * HOUR,
         "expires": NOW + 12 * HOUR,
-        "name": "prod",
+        "name": NAME,
         "scope": "ecr us-east-1",
         "conditions": ["env AWS_PROFILE=prod"],
     }
@@ -40,7 +46,7 @@ def folder(tmp_path):
     return str(tmp_path / "cache")
 
 
-def entry(folder: str, name: str = "prod") -> str:
+def entry(folder: str, name: str = NAME) -> str:
     return f"{folder}/{HOST}/{name}"
 
 
@@ -54,7 +60,7 @@ def test_what_is_kept_comes_back(folder):
     """Every field of an entry survives the disk, and its repr does not show the secret."""
     kept = token(identity="profile=prod", source="env", replaced="5f0c")
 
-    assert cache.write(folder, kept)
+    assert keep(folder, kept)
     found = cache.lookup(folder, HOST, PROD, NOW)
 
     assert found is not None
@@ -66,13 +72,13 @@ def test_what_is_kept_comes_back(folder):
 
 def test_the_format_is_the_one_that_is_written_down(folder):
     """The bytes on disk are those of the design: other readers rely on them."""
-    cache.write(folder, token(secret="c2VjcmV0", conditions=["env A=b", "unset C"]))
+    keep(folder, token(secret="c2VjcmV0", conditions=["env A=b", "unset C"]))
 
     with open(entry(folder), "rb") as file:
         data = file.read()
 
     assert data == (
-        b"docker-credential-ecr 1\n"
+        b"docker-credential-ecr 2\n"
         b"host 123456789012.dkr.ecr.us-east-1.amazonaws.com\n"
         b"issued 1795000000\n"
         b"refresh 1795018000\n"
@@ -90,21 +96,21 @@ def test_only_the_owner_can_read_it_from_birth(folder):
     """Under the widest umask directories are 0700 and files 0600, and nothing is left beside."""
     before = os.umask(0)
     try:
-        cache.write(folder, token())
+        keep(folder, token())
     finally:
         os.umask(before)
 
     assert stat.S_IMODE(os.stat(entry(folder)).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(f"{folder}/{HOST}").st_mode) == 0o700
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
-    assert os.listdir(f"{folder}/{HOST}") == ["prod"]
+    assert os.listdir(f"{folder}/{HOST}") == [NAME]
 
 
 def test_a_directory_that_was_there_keeps_its_mode(tmp_path):
     """The user may point the cache at a directory of his own: its mode is his business."""
     tmp_path.chmod(0o755)
 
-    assert cache.write(str(tmp_path), token())
+    assert keep(str(tmp_path), token())
 
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
     assert stat.S_IMODE(os.stat(tmp_path / HOST).st_mode) == 0o700
@@ -114,7 +120,7 @@ def test_a_wider_directory_of_ours_is_narrowed(folder):
     """A cache directory that others could enter is closed by the next write."""
     os.makedirs(f"{folder}/{HOST}", 0o755)
 
-    assert cache.write(folder, token())
+    assert keep(folder, token())
 
     assert stat.S_IMODE(os.stat(f"{folder}/{HOST}").st_mode) == 0o700
 
@@ -133,7 +139,7 @@ def test_a_wider_directory_of_ours_is_narrowed(folder):
 )
 def test_a_token_is_served_from_its_issue_until_it_expires(folder, now, is_served):
     """Not before it was issued (the clock went back), and never from its expiry on."""
-    cache.write(folder, token())
+    keep(folder, token())
 
     assert (served(folder, now) is not None) == is_served
 
@@ -152,7 +158,7 @@ def test_a_token_is_served_from_its_issue_until_it_expires(folder, now, is_serve
 )
 def test_times_that_cannot_be(folder, changes):
     """Times out of order, or a life longer than ECR gives, make an entry as if absent."""
-    cache.write(folder, token(**changes))
+    keep(folder, token(**changes))
 
     assert served(folder) is None
 
@@ -190,17 +196,17 @@ def test_times_that_cannot_be(folder, changes):
 )
 def test_conditions(folder, conditions, environ, is_served):
     """A token is served only where all its conditions hold; never without one that we know."""
-    cache.write(folder, token(conditions=conditions))
+    keep(folder, token(conditions=conditions))
 
     assert (served(folder, environ=environ) is not None) == is_served
 
 
 def test_this_boot_is_this_boot(folder):
     """A token bound to the machine's boot is served in it."""
-    boot = cache.boot_id()
+    boot = cache.boot()
     assert boot
 
-    cache.write(folder, token(conditions=[f"boot {boot}"]))
+    keep(folder, token(conditions=[boot]))
 
     assert served(folder) is not None
 
@@ -212,7 +218,7 @@ def test_a_file_condition_sees_every_change(folder, tmp_path):
     os.utime(watched, ns=(1, 1_790_000_000_123_456_789))
     line = cache.state_of(str(watched))
     assert line == f"file 1790000000123456789 1 {watched.stat().st_ino} {watched}"
-    cache.write(folder, token(conditions=[line]))
+    keep(folder, token(conditions=[line]))
     assert served(folder) is not None
 
     os.utime(watched, ns=(1, 1_790_000_000_123_456_790))
@@ -240,7 +246,7 @@ def test_a_path_that_cannot_be_examined_vouches_for_nothing(folder, tmp_path):
     loop.symlink_to(loop)
 
     line = cache.state_of(str(loop))
-    cache.write(folder, token(conditions=[line]))
+    keep(folder, token(conditions=[line]))
 
     assert line == f"unknown {loop}"
     assert served(folder) is None
@@ -250,19 +256,19 @@ def test_a_path_that_cannot_be_examined_vouches_for_nothing(folder, tmp_path):
 
 def test_a_login_wins_and_newer_wins(folder):
     """A login wins over every issued token, a newer token over an older one."""
-    cache.write(folder, token(name="a", secret="b2xk", issued=NOW))
-    cache.write(folder, token(name="b", secret="bmV3", issued=NOW + 1))
+    keep(folder, token(name=SECOND, secret="b2xk", issued=NOW))
+    keep(folder, token(name=THIRD, secret="bmV3", issued=NOW + 1))
     assert served(folder, NOW + 2) == "bmV3"
 
-    cache.write(folder, token(name=cache.LOGIN, secret="bG9naW4", conditions=[]))
+    keep(folder, token(name=cache.LOGIN, secret="bG9naW4", conditions=[]))
     assert served(folder, NOW + 2) == "bG9naW4"
     assert served(folder, NOW + 2, environ={}) == "bG9naW4"
 
 
 def test_each_identity_its_own_token(folder):
     """Two profiles keep two tokens side by side, and neither is served to the other or to none."""
-    cache.write(folder, token(name="a", secret="cHJvZA", conditions=["env AWS_PROFILE=prod"]))
-    cache.write(folder, token(name="b", secret="ZGV2", conditions=["env AWS_PROFILE=dev"]))
+    keep(folder, token(name=SECOND, secret="cHJvZA", conditions=["env AWS_PROFILE=prod"]))
+    keep(folder, token(name=THIRD, secret="ZGV2", conditions=["env AWS_PROFILE=dev"]))
 
     assert served(folder, environ={"AWS_PROFILE": "prod"}) == "cHJvZA"
     assert served(folder, environ={"AWS_PROFILE": "dev"}) == "ZGV2"
@@ -272,7 +278,7 @@ def test_each_identity_its_own_token(folder):
 
 def test_truncated_at_every_byte(folder):
     """No beginning of an entry is served, however long; the whole is."""
-    cache.write(folder, token(conditions=["env AWS_PROFILE=prod", "unset AWS_ACCESS_KEY_ID"]))
+    keep(folder, token(conditions=["env AWS_PROFILE=prod", "unset AWS_ACCESS_KEY_ID"]))
     path = entry(folder)
     with open(path, "rb") as file:
         data = file.read()
@@ -288,8 +294,8 @@ def test_truncated_at_every_byte(folder):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b"docker-credential-ecr 1", b"docker-credential-ecr 2"),
-        (b"docker-credential-ecr 1", b"docker-credential-ecr 10"),
+        (b"docker-credential-ecr 2", b"docker-credential-ecr 1"),
+        (b"docker-credential-ecr 2", b"docker-credential-ecr 20"),
         (b"host 1", b"host 2"),
         (b"issued 1795000000", b"issued x"),
         (b"issued 1795000000\n", b""),
@@ -311,7 +317,7 @@ def test_truncated_at_every_byte(folder):
 )
 def test_anything_odd_about_the_text(folder, old, new):
     """Another version, an unknown key, a missing one or a secret that needs an escape: absent."""
-    cache.write(folder, token())
+    keep(folder, token())
     path = entry(folder)
     with open(path, "rb") as file:
         data = file.read()
@@ -327,7 +333,7 @@ def test_anything_odd_about_the_text(folder, old, new):
 def bytes_on_disk(tmp_path_factory):
     """Return a function that says what the cache reads where an entry holds the given bytes."""
     folder = str(tmp_path_factory.mktemp("bytes"))
-    cache.write(folder, token())
+    keep(folder, token())
 
     def read(data: bytes) -> list[cache.Token]:
         with open(entry(folder), "wb") as file:
@@ -363,19 +369,19 @@ def test_bytes_changed_anywhere(bytes_on_disk, data):
 
 def test_what_the_format_cannot_say_is_not_kept(folder):
     """A value with a line break, or a secret that needs an escape, is never written."""
-    assert not cache.write(folder, token(conditions=["env A=b\nunset C"]))
-    assert not cache.write(folder, token(secret='a"b'))
-    assert not cache.write(folder, token(secret="a\\b"))
-    assert not cache.write(folder, token(secret="é"))
-    assert not cache.write(folder, token(secret=""))
-    assert not cache.write(folder, token(secret="a" * (cache.ENTRY_LIMIT + 1)))
+    assert not keep(folder, token(conditions=["env A=b\nunset C"]))
+    assert not keep(folder, token(secret='a"b'))
+    assert not keep(folder, token(secret="a\\b"))
+    assert not keep(folder, token(secret="é"))
+    assert not keep(folder, token(secret=""))
+    assert not keep(folder, token(secret="a" * (cache.ENTRY_LIMIT + 1)))
     assert not os.path.exists(folder)
 
 
 def test_bytes_that_are_no_text_in_a_variable(folder):
     """A variable's bytes that are not UTF-8 make a condition like any other."""
     environ = {"HOME": os.fsdecode(b"/home/m\xfcller")}
-    cache.write(folder, token(conditions=[f"env HOME={environ['HOME']}"]))
+    keep(folder, token(conditions=[f"env HOME={environ['HOME']}"]))
 
     assert served(folder, environ=environ) is not None
     assert served(folder, environ={"HOME": "/home/müller"}) is None
@@ -466,7 +472,7 @@ ODDITIES = [
 @pytest.mark.parametrize("spoil", ODDITIES, ids=lambda spoil: spoil.__name__)
 def test_anything_odd_about_the_file(folder, spoil):
     """Another owner, a wider mode, a link, a FIFO or a directory in its place: as if absent."""
-    cache.write(folder, token())
+    keep(folder, token())
     assert served(folder) is not None
 
     spoil(entry(folder))
@@ -476,35 +482,37 @@ def test_anything_odd_about_the_file(folder, spoil):
 
 def test_a_writer_that_dies_or_fails_leaves_the_old_entry(folder):
     """The rename decides: where it fails the old entry stays, and nothing is left beside it."""
-    cache.write(folder, token(secret="b2xk"))
-    os.makedirs(f"{folder}/{HOST}/dev/in-the-way")
+    keep(folder, token(secret="b2xk"))
+    os.makedirs(f"{folder}/{HOST}/{SECOND}/in-the-way")
 
-    assert not cache.write(folder, token(name="dev"))
+    assert not keep(folder, token(name=SECOND))
 
     assert served(folder) == "b2xk"
-    assert sorted(os.listdir(f"{folder}/{HOST}")) == ["dev", "prod"]
+    assert sorted(os.listdir(f"{folder}/{HOST}")) == [SECOND, NAME]
 
 
 @pytest.mark.parametrize("place", ["/dev/null/x", "/proc/x"])
 def test_a_place_that_cannot_be_written(place):
     """Where nothing can be written, writing says so and everything else finds nothing."""
-    assert not cache.write(place, token())
+    assert not keep(place, token())
     assert served(place) is None
     assert cache.hosts("/dev/null") == []
-    assert not cache.claim("/dev/null", token(), NOW, 60)
-    cache.erase("/dev/null", HOST)
+    assert not keeping.claim("/dev/null", token(), NOW, 60, unwritable=False)
+    assert keeping.claim("/dev/null", token(), NOW, 60, unwritable=True)
+    keeping.erase("/dev/null", HOST)
 
 
 def test_erase_forgets_a_host_and_the_copies_of_its_tokens(folder):
     """What was issued for one registry and copied for another is forgotten with it, no more."""
-    cache.write(folder, token(secret="c2hhcmVk"))
-    cache.write(folder, token(secret="c2hhcmVk", host=OTHER))
-    cache.write(folder, token(secret="b3du", host=OTHER, name="own"))
+    keep(folder, token(secret="c2hhcmVk"))
+    keep(folder, token(secret="c2hhcmVk", host=OTHER))
+    keep(folder, token(secret="b3du", host=OTHER, name=SECOND))
 
-    cache.erase(folder, HOST)
-    cache.erase(folder, HOST)
+    keeping.erase(folder, HOST)
+    keeping.erase(folder, HOST)
 
-    assert cache.hosts(folder) == [OTHER]
+    assert cache.entries(folder, HOST) == []
+    assert os.listdir(f"{folder}/{HOST}") == [".erased"]
     assert [t.secret for t in cache.entries(folder, OTHER)] == ["b3du"]
 
 
@@ -516,38 +524,63 @@ def test_erase_does_not_follow_a_link(folder, tmp_path):
     os.makedirs(folder)
     os.symlink(outside, f"{folder}/{HOST}")
 
-    cache.erase(folder, HOST)
+    keeping.erase(folder, HOST)
 
     assert (outside / "file").read_text() == "mine"
 
 
 def test_what_has_had_its_time_is_swept(folder):
-    """A write removes entries past any life, temporary files without a writer, nothing else."""
-    os.makedirs(f"{folder}/{HOST}", 0o700)
+    """Of every host what is past any life goes, or from the future; nothing that is not ours."""
     now = cache_time()
-    for name, age in (
-        ("expired", cache.TOKEN_LIFE + 60),
-        ("young", cache.TOKEN_LIFE - 60),
-        (".prod.1234", cache.LEFTOVER_AGE + 60),
-        (".dev.1234", cache.LEFTOVER_AGE - 60),
-    ):
-        path = f"{folder}/{HOST}/{name}"
-        with open(path, "wb"):
-            pass
-        os.utime(path, (now - age, now - age))
+    hour = 3600
+    temporary = f".{NAME}.{SECOND}"
+    aged = {
+        NAME: 12 * hour - 60,
+        SECOND: 12 * hour + 60,
+        THIRD: -2 * hour,
+        temporary: keeping.LEFTOVER_AGE + 60,
+        f".{NAME}.1234": keeping.LEFTOVER_AGE - 60,
+        f".{SECOND}.1234": keeping.LEFTOVER_AGE + 60,
+        f".{NAME}.renewal": 12 * hour + 60,
+        ".erased": 12 * hour + 60,
+        "notes.txt": 1000 * hour,
+        ".hidden": 1000 * hour,
+    }
+    for host in (HOST, OTHER):
+        os.makedirs(f"{folder}/{host}", 0o700)
+        for name, age in aged.items():
+            path = f"{folder}/{host}/{name}"
+            with open(path, "wb"):
+                pass
+            os.utime(path, (now - age, now - age))
+    os.makedirs(f"{folder}/123456789012.dkr.ecr.eu-west-1.amazonaws.com", 0o700)
 
-    cache.write(folder, token())
+    keeping.sweep(folder)
 
-    assert sorted(os.listdir(f"{folder}/{HOST}")) == [".dev.1234", "prod", "young"]
+    left = sorted([NAME, f".{NAME}.1234", "notes.txt", ".hidden"])
+    assert sorted(os.listdir(f"{folder}/{HOST}")) == left
+    assert sorted(os.listdir(f"{folder}/{OTHER}")) == left
+    assert cache.hosts(folder) == sorted([HOST, OTHER])
+
+
+def test_old_locks_are_swept(folder):
+    """A lock that nobody has used for the life of a token goes, one in use does not."""
+    os.close(keeping.lock(folder, NAME))
+    os.close(keeping.lock(folder, SECOND))
+    os.utime(f"{folder}/.locks/{SECOND}", (1, 1))
+
+    keeping.sweep(folder)
+
+    assert os.listdir(f"{folder}/.locks") == [NAME]
 
 
 def test_identities_without_end_do_not_fill_the_disk(folder):
     """Of more identities than anybody has the oldest are removed; a login never is."""
     now = cache_time()
-    count = cache.ENTRIES_PER_HOST + 5
+    count = keeping.ENTRIES_PER_HOST + 5
     os.makedirs(f"{folder}/{HOST}", 0o700)
     for number in range(count):
-        path = f"{folder}/{HOST}/{number:03}"
+        path = f"{folder}/{HOST}/{number:016}"
         with open(path, "wb"):
             pass
         os.utime(path, (now - count + number, now - count + number))
@@ -556,25 +589,45 @@ def test_identities_without_end_do_not_fill_the_disk(folder):
         pass
     os.utime(login, (now - 2 * count, now - 2 * count))
 
-    cache.write(folder, token())
+    keeping.sweep(folder)
 
     names = sorted(os.listdir(f"{folder}/{HOST}"))
-    assert names[0] == "005"
-    assert len(names) == cache.ENTRIES_PER_HOST + 2
+    assert names[0] == f"{5:016}"
+    assert len(names) == keeping.ENTRIES_PER_HOST + 1
     assert cache.LOGIN in names
 
 
 def test_one_claim_of_a_renewal(folder):
-    """The first takes the claim, the others do not, until its life is over or it was renewed."""
+    """The first takes the claim, the others do not, until its life is over or it is given back."""
     kept = token()
-    cache.write(folder, kept)
+    keep(folder, kept)
     now = cache_time()
 
-    assert cache.claim(folder, kept, now, 60)
-    assert not cache.claim(folder, kept, now + 30, 60)
-    assert cache.claim(folder, kept, now + 90, 60)
+    def claim(when: float) -> bool:
+        return keeping.claim(folder, kept, when, 60, unwritable=False)
+
+    assert claim(now)
+    assert not claim(now + 30)
+    assert claim(now + 90)
+    keeping.release(folder, kept)
+    assert claim(now + 90)
     # A clock that went back must not keep a renewal away for ever.
-    assert cache.claim(folder, kept, now - 1000, 60)
+    assert claim(now - 10_000)
+
+
+def test_a_claim_ends_by_our_clock(folder):
+    """A claim from the future, by a clock that was wrong, starts one renewal and not one a get."""
+    kept = token()
+    keep(folder, kept)
+    now = cache_time()
+    path = f"{folder}/{HOST}/.{NAME}.renewal"
+    with open(path, "wb"):
+        pass
+    os.utime(path, (now + 100_000, now + 100_000))
+
+    claims = [keeping.claim(folder, kept, now, 60, unwritable=False) for _ in range(5)]
+
+    assert claims == [True, False, False, False, False]
 
 
 @given(st.text())

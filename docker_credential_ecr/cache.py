@@ -155,9 +155,15 @@ class Folder:
         self.descriptor: int | None = None
         self.prefix = ""
         if _POSIX:
-            self.descriptor = os.open(
-                name, _FOLDER_FLAGS, dir_fd=None if within is None else within.descriptor
-            )
+            try:
+                self.descriptor = os.open(
+                    name, _FOLDER_FLAGS, dir_fd=None if within is None else within.descriptor
+                )
+            except NotADirectoryError:
+                # A file, or a link: that of the whole cache may be one that the user made.
+                if within is not None:
+                    raise
+                self.descriptor = _open_by_link(name)
             state = os.fstat(self.descriptor)
         else:  # pragma: no cover - Windows
             path = name if within is None else within.prefix + name
@@ -215,6 +221,22 @@ class Folder:
         """Close it. Never raises: nothing was written by this descriptor."""
         if self.descriptor is not None:
             close(self.descriptor)
+
+
+def _open_by_link(path: str) -> int:
+    """Return a descriptor of the directory that a link of our own leads to. Raises ``OSError``.
+
+    Whoever else can make links there would choose which directory of ours is the cache.
+    """
+    link = os.open(path, getattr(os, "O_PATH", os.O_RDONLY) | _NO_FOLLOW)
+    try:
+        state = os.fstat(link)
+        if not stat.S_ISLNK(state.st_mode) or state.st_uid != os.geteuid():
+            raise NotADirectoryError(path)
+        target = os.readlink("", dir_fd=link)
+    finally:
+        close(link)
+    return os.open(os.path.join(os.path.dirname(path), target), _FOLDER_FLAGS)
 
 
 def folder_fault(state: os.stat_result, *, private: bool = True) -> str:

@@ -211,30 +211,47 @@ def test_this_boot_is_this_boot(folder):
     assert served(folder) is not None
 
 
+def as_it_was(path, kind):
+    """Change a file, and give it back the size and the time of modification that it had."""
+    before = path.stat()
+    if kind == "touch -r":
+        path.write_text("b")
+    elif kind == "cp -p, over it":
+        path.write_bytes(b"c")
+    else:  # tar x, or an editor: another file in its place
+        beside = path.with_name("beside")
+        beside.write_text("d")
+        os.utime(beside, ns=(before.st_atime_ns, before.st_mtime_ns))
+        os.replace(beside, path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("kind", ["touch -r", "cp -p, over it", "tar x"])
+def test_a_file_that_looks_as_it_did_is_another(folder, tmp_path, kind):
+    """The old identity is not served after a change whose size and time of modification are equal."""
+    watched = tmp_path / "config"
+    watched.write_text("a")
+    keep(folder, token(conditions=[cache.state_of(str(watched))]))
+    assert served(folder) is not None
+
+    as_it_was(watched, kind)
+
+    assert served(folder) is None
+
+
 def test_a_file_condition_sees_every_change(folder, tmp_path):
-    """Time, size, another file in its place and its disappearance are each a change."""
+    """It names both times, size, inode and device; a file's disappearance is a change, too."""
     watched = tmp_path / "con fig"
     watched.write_text("a")
     os.utime(watched, ns=(1, 1_790_000_000_123_456_789))
     line = cache.state_of(str(watched))
-    assert line == f"file 1790000000123456789 1 {watched.stat().st_ino} {watched}"
+    state = watched.stat()
+    assert line == (
+        f"file 1790000000123456789 {state.st_ctime_ns} 1 {state.st_ino} {state.st_dev} {watched}"
+    )
     keep(folder, token(conditions=[line]))
     assert served(folder) is not None
-
-    os.utime(watched, ns=(1, 1_790_000_000_123_456_790))
-    assert served(folder) is None
-    os.utime(watched, ns=(1, 1_790_000_000_123_456_789))
-    assert served(folder) is not None
-
-    watched.write_text("ab")
-    os.utime(watched, ns=(1, 1_790_000_000_123_456_789))
-    assert served(folder) is None
-
-    another = tmp_path / "another"
-    another.write_text("a")
-    os.utime(another, ns=(1, 1_790_000_000_123_456_789))
-    os.replace(another, watched)
-    assert served(folder) is None
 
     watched.unlink()
     assert served(folder) is None

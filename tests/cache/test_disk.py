@@ -53,7 +53,7 @@ def an_unknown_key(path):
 
 
 def an_unknown_version(path):
-    write_anew(path, path.read_bytes().replace(b"ecr 1\n", b"ecr 2\n", 1))
+    write_anew(path, path.read_bytes().replace(b"ecr 2\n", b"ecr 1\n", 1))
 
 
 def another_host(path):

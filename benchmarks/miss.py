@@ -30,8 +30,9 @@ STAGES = {
     "python -c pass": "pass",
     "our own modules": "from docker_credential_ecr import protocol;",
     "conditions, configuration": (
-        "import threading; from docker_credential_ecr import ecr, settings;"
-        "ecr.conditions(os.environ); settings.load(os.environ);"
+        "from docker_credential_ecr import deadline, settings;"
+        "from docker_credential_ecr.ecr import request, session, sources;"
+        "sources.conditions(os.environ); settings.load(os.environ);"
     ),
     "the lock library, a lock": (
         "from filelock import FileLock; lock = FileLock(os.environ['HOME'] + '/lock');"
@@ -39,7 +40,7 @@ STAGES = {
     ),
     "import botocore": "import botocore.session, botocore.loaders;",
     "session and credentials": (
-        "session = ecr._session(None); session.get_credentials().get_frozen_credentials();"
+        "session = session.load(None); session.get_credentials().get_frozen_credentials();"
     ),
     "client": (
         "import botocore.config;"

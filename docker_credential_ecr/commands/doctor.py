@@ -4,7 +4,8 @@ import os
 import sys
 import time
 
-from .. import __version__, cache, registry, settings, tokens
+from .. import __version__, cache, registry, renewal, settings, tokens
+from ..deadline import Deadline
 from ..errors import HelperError, Unavailable, one_line
 from . import docker
 
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from ..ecr.request import Survey
     from ..registry import Registry
     from ..settings import Rule, Settings
     from .console import Console
-    from .survey import Survey
 
 SUMMARY = "check everything, from PATH to the registry"
 DESCRIPTION = """\
@@ -324,12 +325,15 @@ class _Doctor:
         ]
 
     def _credentials(self) -> list[Finding]:
-        from .survey import survey
+        from ..ecr.request import survey
 
         where = self.where
         if where is None:
             return self._skipped("it is not known for which registry")
-        self.survey = found = survey(where, self.rule, self.environ, offline=self.offline)
+        deadline = Deadline(renewal.timeout_of(self.environ), f'"{where.host}"')
+        self.survey = found = deadline.run(
+            lambda: survey(where, self.rule, self.environ, deadline, offline=self.offline)
+        )
         profile = f', profile "{one_line(found.profile)}"' if found.profile else ""
         role = f', then the role "{self.rule.role_arn}"' if self.rule and self.rule.role_arn else ""
         if found.method:
@@ -494,7 +498,7 @@ class _Doctor:
         ]
 
     def _identity(self) -> list[Finding]:
-        from .survey import caller
+        from ..ecr.request import caller
 
         if self.offline:
             return self._skipped("offline")
@@ -502,7 +506,8 @@ class _Doctor:
             return self._skipped("there are no AWS credentials to ask with")
         profile = self.rule.profile if self.rule is not None else None
         try:
-            _, arn, _ = caller(self.environ, profile)
+            deadline = Deadline(renewal.timeout_of(self.environ), "the caller's identity")
+            arn = deadline.run(lambda: caller(self.environ, deadline, profile).arn)
         except Unavailable as error:
             # ECR may well answer where STS cannot be reached.
             return [self._finding(WARNING, _bare(error.reason), *error.hints)]

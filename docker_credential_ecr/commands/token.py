@@ -68,11 +68,13 @@ def host_of(name: str, console: "Console") -> str:
 
 def default_registry(console: "Console") -> str:
     """Return the private registry of the caller's account and region. Raises ``HelperError``."""
-    from .. import registry
-    from .survey import caller
+    from .. import registry, renewal
+    from ..deadline import Deadline
+    from ..ecr.request import caller
 
-    account, _, region = caller(console.environ)
-    host = registry.private_host(account, region) if region else ""
+    deadline = Deadline(renewal.timeout_of(console.environ), "the caller's identity")
+    found = deadline.run(lambda: caller(console.environ, deadline))
+    host = registry.private_host(found.account, found.region) if found.region else ""
     if registry.parse(host) is None:
         raise HelperError(
             "no AWS region is configured, so there is no default registry",

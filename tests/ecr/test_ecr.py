@@ -30,7 +30,7 @@ from kit import (
 )
 from kit import FIPS as FIPS_HOST
 
-from docker_credential_ecr import ecr
+from docker_credential_ecr.ecr import request, session
 
 # Host of the registry, host of the API. Source: the endpoints that the AWS CLI calls, by the rule
 # sets that it shares with botocore.
@@ -189,7 +189,7 @@ def test_the_endpoint_is_that_of_the_host(env, helper, certificate, host, api):
 def test_the_lean_session_resolves_as_botocores_own(region):
     """What is left out to be fast changes no endpoint: requests go where botocore's own go."""
 
-    def requested(session, service, operation, fips, dual_stack):
+    def requested(of, service, operation, fips, dual_stack):
         seen = []
 
         def send(request, **_):
@@ -197,7 +197,7 @@ def test_the_lean_session_resolves_as_botocores_own(region):
             return botocore.awsrequest.AWSResponse(request.url, 500, {}, None)
 
         try:
-            client = session.create_client(
+            client = of.create_client(
                 service,
                 region_name=region,
                 aws_access_key_id="AKIATEST",
@@ -215,7 +215,7 @@ def test_the_lean_session_resolves_as_botocores_own(region):
             return None  # botocore's older tables know no such endpoint, its rule sets do
         return seen
 
-    ours = ecr._session(None)  # noqa: SLF001 - what is compared has no other name
+    ours = session.load(None)
     stock = botocore.session.Session()
     services = {"ecr": "get_authorization_token", "sts": "get_caller_identity"}
     if region == "us-east-1":
@@ -860,6 +860,6 @@ def test_an_error_code_that_is_new(aws, helper, cache):
 
 def test_what_is_issued_is_not_shown(capsys):
     """The repr of what AWS issued names its source and holds no secret."""
-    issued = ecr.Issued("CANARY", 0, credentials_end=None, source="env", conditions=())
+    issued = request.Issued("CANARY", 0, credentials_end=None, source="env", conditions=())
 
     assert repr(issued) == "<Issued by way of 'env'>"

@@ -15,7 +15,7 @@ import botocore
 import pytest
 from kit import CALL, HOST, ROLE, without_keys, write
 
-from docker_credential_ecr import ecr
+from docker_credential_ecr.ecr import sources
 
 START_URL = "https://example.awsapps.com/start"
 
@@ -424,9 +424,9 @@ def test_every_variable_is_a_condition(aws, helper, home):
     """With any one of the recorded variables changed the token on disk is not offered."""
     env = {"AWS_ECR_CACHE_DIR": str(home / "cache")}
     helper.get(env=env)
-    offered = {f"https://{HOST}": "AWS"}
+    offered = {HOST: "AWS"}
 
-    for name in (*ecr.VARIABLES, *ecr.SECRET_VARIABLES):
+    for name in (*sources.VARIABLES, *sources.SECRET_VARIABLES):
         assert json.loads(helper("list", env={**env, name: "/x"}).stdout) == {}, name
     assert json.loads(helper("list", env=env).stdout) == offered
     assert aws.requests == 1
@@ -462,4 +462,4 @@ def test_botocore_reads_no_variable_that_we_do_not_know():
         read.update(re.findall(r"""["']((?:AWS|BOTO)_[A-Z0-9_]+)["']""", path.read_text("utf-8")))
 
     assert "AWS_PROFILE" in read, "botocore's source has changed its form"
-    assert sorted(read - {*ecr.VARIABLES, *ecr.SECRET_VARIABLES} - INDIFFERENT) == []
+    assert sorted(read - {*sources.VARIABLES, *sources.SECRET_VARIABLES} - INDIFFERENT) == []

@@ -1,0 +1,370 @@
+"""botocore's errors in our words: reason, hints, and whether an old token may serve.
+
+A message takes names, never the request, and nothing of a reply but its error code: a body may hold
+a secret.
+"""
+
+from .. import registry
+from ..errors import Denied, Ended, HelperError, NoCredentials, Refused, Unavailable, one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ENDPOINT_HINT = "check what AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_ECR and endpoint_url point to"
+_PROCESS_HINT = "run the profile's credential_process by hand and see what it prints"
+_ROUTE_HINT = (
+    "check the route: a subnet without internet access needs VPC endpoints for ECR and STS"
+)
+_PROXY_HINT = "if this network has a proxy, set HTTPS_PROXY"
+_UNPARSED = "ResponseParserError"  # botocore.parsers has it, which is not loaded for a name
+_CODE_LENGTH = 64  # characters of an error code that are shown; AWS's longest has 38
+_SERVER_ERROR = 500  # HTTP: from here on it is the server's fault
+
+_THROTTLED = frozenset(
+    (
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "SlowDown",
+        "PriorRequestNotComplete",
+    )
+)
+_INVALID_KEYS = frozenset(
+    (
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidAccessKeyId",
+        "AuthFailure",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "IncompleteSignature",
+        "SignatureDoesNotMatch",
+        "InvalidSignatureException",
+    )
+)
+_EXPIRED = frozenset(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"))
+_SKEWED = frozenset(("RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"))
+_DENIED = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))
+
+
+class Names:
+    """What a message may name. ``host`` is empty where nobody asked for a registry.
+
+    ``role`` is an ARN or empty, ``profile`` a name or empty, ``sso_login`` a command.
+    """
+
+    __slots__ = ("host", "profile", "role", "service", "sso_login")
+
+    def __init__(self, *, host: str, service: str, profile: str, role: str, sso_login: str) -> None:
+        self.host = host
+        self.service = service
+        self.profile = one_line(profile)
+        self.role = one_line(role)
+        self.sso_login = sso_login
+
+    @property
+    def wanted(self) -> str:
+        """What credentials are needed for: a registry, or the caller's identity."""
+        return f'"{self.host}"' if self.host else "the caller's identity"
+
+    @property
+    def trying(self) -> str:
+        """The beginning of a reason: what was tried."""
+        return f"cannot get a token for {self.wanted}" if self.host else f"cannot get {self.wanted}"
+
+    @property
+    def named(self) -> str:
+        """The profile, to go after a noun, or nothing."""
+        return f' of profile "{self.profile}"' if self.profile else ""
+
+    @property
+    def flag(self) -> str:
+        """The profile, to go after an ``aws`` command, or nothing."""
+        return f" --profile {self.profile}" if self.profile else ""
+
+    @property
+    def role_named(self) -> str:
+        """The role, to go after a noun, or nothing."""
+        return f' "{self.role}"' if self.role else ""
+
+
+def no_credentials(names: Names) -> NoCredentials:
+    """Return what to say when no source offers credentials."""
+    return NoCredentials(
+        f"no AWS credentials for {names.wanted}: none in the environment, the AWS files, "
+        "a container or the instance metadata service",
+        "run: aws configure, or aws configure sso",
+        "or name a profile: AWS_PROFILE=... or a [[registry]] rule in config.toml",
+    )
+
+
+def is_throttling(error: "Any") -> bool:
+    """Whether AWS refused a call (a ``ClientError``) only because there were too many."""
+    return _code(error) in _THROTTLED
+
+
+def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
+    """Return our error for one of botocore's.
+
+    ``looking`` says that it came up while credentials were looked for, so that what could not be
+    understood came from one of their sources.
+    """
+    import botocore.exceptions as aws
+
+    if isinstance(error, aws.ClientError):
+        return _of_reply(error, names)
+    if isinstance(error, aws.NoCredentialsError):
+        return no_credentials(names)
+    for explained in (_of_session, _of_configuration, _of_network, _of_system):
+        if (found := explained(error, names)) is not None:
+            return found
+    if looking:
+        return Refused(
+            f"{names.trying}: what a credential source{names.named} gave cannot be read",
+            _PROCESS_HINT,
+            "or see where credentials come from: aws configure list" + names.flag,
+        )
+    return Refused(f"{names.trying}: the reply is not AWS's", ENDPOINT_HINT)
+
+
+def _of_session(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say of a session that has ended, or of a source that failed."""
+    import botocore.exceptions as aws
+
+    trying, named = names.trying, names.named
+    if isinstance(error, aws.UnauthorizedSSOTokenError | aws.SSOError | aws.TokenRetrievalError):
+        return Ended(
+            f"{trying}: the SSO session{named} has expired or was never opened",
+            f"run: {names.sso_login}",
+        )
+    if isinstance(error, _named(aws, "LoginError")):
+        return Ended(
+            f"{trying}: the login session{named} has expired", "run: aws login" + names.flag
+        )
+    if isinstance(error, aws.MissingDependencyException):
+        return Refused(
+            f"{trying}: a login session{named} needs the package awscrt",
+            "run: pip install 'botocore[crt]', in the environment of this program",
+        )
+    if isinstance(error, aws.MetadataRetrievalError):
+        return Unavailable(
+            f"{trying}: the instance metadata service gives no session token",
+            "in a container, allow two hops: aws ec2 modify-instance-metadata-options"
+            " --http-put-response-hop-limit 2 --instance-id ID",
+            "check AWS_EC2_METADATA_SERVICE_ENDPOINT and AWS_EC2_METADATA_V1_DISABLED",
+        )
+    if isinstance(error, aws.CredentialRetrievalError):
+        return _of_source(error, names)
+    return None
+
+
+def _of_source(error: "Any", names: Names) -> HelperError:
+    """Return what to say of a credential source that failed: its message may hold its output."""
+    provider = one_line(str(error.kwargs.get("provider", "")))
+    if provider == "container-role":
+        # botocore has one error for an agent that refuses and for one that does not answer.
+        refused = "non 200 response 4" in str(error.kwargs.get("error_msg", ""))
+        return (Refused if refused else Unavailable)(
+            f"{names.trying}: the container's credential endpoint "
+            + ("refused" if refused else "does not answer"),
+            "check AWS_CONTAINER_CREDENTIALS_FULL_URI, AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+            " and the agent behind it",
+        )
+    hint = _PROCESS_HINT
+    if provider != "custom-process":
+        hint = "run: aws sts get-caller-identity" + names.flag
+    return Refused(f'{names.trying}: the credential source "{provider}"{names.named} failed', hint)
+
+
+def _of_configuration(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say of a setting that cannot be right."""
+    import botocore.exceptions as aws
+
+    trying, named = names.trying, names.named
+    if isinstance(error, aws.ProfileNotFound):
+        name = one_line(str(error.kwargs.get("profile", "")))
+        return Refused(
+            f'{trying}: there is no AWS profile "{name}"',
+            "see the profiles there are: aws configure list-profiles",
+            f"or make it: aws configure --profile {name}",
+        )
+    if isinstance(error, aws.PartialCredentialsError):
+        missing = one_line(str(error.kwargs.get("cred_var", "")))
+        return Refused(
+            f'{trying}: the credentials are incomplete, "{missing}" is missing',
+            "set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or unset both",
+        )
+    if isinstance(error, aws.ParamValidationError):
+        return Refused(
+            f"{trying}: a setting of the role{names.role_named} is not valid",
+            "check role_arn, role_session_name, external_id and the identity token's file",
+        )
+    if isinstance(error, aws.ConfigParseError | aws.InvalidConfigError):
+        path = one_line(str(getattr(error, "kwargs", {}).get("path", "")))
+        where = f' "{path}"' if path else named
+        return Refused(
+            f"{trying}: the AWS configuration{where} is not valid",
+            "run: aws configure list" + names.flag,
+        )
+    return None
+
+
+def _of_network(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say when nobody answered."""
+    import botocore.exceptions as aws
+
+    trying = names.trying
+    if isinstance(error, aws.ProxyConnectionError):
+        proxy = registry.shown(str(error.kwargs.get("proxy_url", "")))
+        return Unavailable(
+            f'{trying}: the proxy "{proxy}" refused',
+            "check HTTPS_PROXY, or exempt the endpoint with NO_PROXY=.amazonaws.com",
+        )
+    if isinstance(error, aws.SSLError):
+        return Unavailable(
+            f'{trying}: TLS with "{_endpoint(error)}" failed',
+            "if a proxy inspects TLS, name its certificate authority: AWS_CA_BUNDLE=/path/ca.pem",
+            "else check this machine's clock and certificates",
+        )
+    if isinstance(error, aws.ConnectTimeoutError | aws.ReadTimeoutError):
+        return Unavailable(
+            f'{trying}: "{_endpoint(error)}" did not answer in time', _ROUTE_HINT, _PROXY_HINT
+        )
+    if isinstance(error, aws.EndpointConnectionError):
+        return _of_connection(error, names)
+    if isinstance(error, aws.HTTPClientError | aws.ConnectionError):
+        return Unavailable(
+            f'{trying}: the connection to "{_endpoint(error)}" broke',
+            "try again, and check the network and proxy settings",
+        )
+    return None
+
+
+def _of_system(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say when a file or the library itself fails, and no reply."""
+    import botocore.exceptions as aws
+
+    if isinstance(error, OSError) and error.filename:
+        return Refused(
+            f'{names.trying}: "{one_line(str(error.filename))}": {str(error.strerror).lower()}',
+            "correct the setting that names it: AWS_WEB_IDENTITY_TOKEN_FILE,"
+            " AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, or credential_process of the profile",
+        )
+    # Other than botocore's own, it is the library that stumbles over what it was told.
+    if isinstance(error, aws.BotoCoreError | OSError) and type(error).__name__ != _UNPARSED:
+        hint = "run: aws ecr get-login-password" + names.flag
+        return Refused(f'{names.trying}: "{type(error).__name__}"', hint)
+    return None
+
+
+def _of_connection(error: "Any", names: Names) -> HelperError:
+    endpoint = _endpoint(error)
+    cause = str(error.kwargs.get("error", ""))
+    if any(word in cause for word in ("resolve", "getaddrinfo", "Name or service", "nodename")):
+        return Unavailable(
+            f'{names.trying}: the name "{endpoint}" cannot be resolved',
+            "check DNS, and that the region exists and is enabled",
+            _PROXY_HINT,
+        )
+    what = "refused the connection" if "refused" in cause else "cannot be reached"
+    return Unavailable(f'{names.trying}: "{endpoint}" {what}', _ROUTE_HINT, _PROXY_HINT)
+
+
+def _of_reply(error: "Any", names: Names) -> HelperError:  # noqa: PLR0911 - one case a cause
+    """Return what to say when AWS answered with an error."""
+    trying, named = names.trying, names.named
+    code = one_line(_code(error))[:_CODE_LENGTH]
+    operation = one_line(str(error.operation_name))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _THROTTLED:
+        return Unavailable(
+            f"{trying}: AWS throttles this account's calls of {operation}",
+            "try again in a minute; the cache must be writable, so that each node calls rarely",
+        )
+    if status >= _SERVER_ERROR:
+        return Unavailable(
+            f"{trying}: {operation} failed with status {status}", "try again in a minute"
+        )
+    if _is_skewed(error, code):
+        return Refused(
+            f"{trying}: AWS refused the time of the request",
+            "set this machine's clock: timedatectl set-ntp true",
+        )
+    if code in _EXPIRED:
+        return Ended(
+            f"{trying}: the AWS credentials{named} have expired",
+            "get new ones: unset AWS_SESSION_TOKEN and the keys that came with it, or log in again",
+        )
+    if operation in ("AssumeRole", "AssumeRoleWithWebIdentity"):
+        return _of_role(operation, code, names)
+    if operation == "GetRoleCredentials":
+        return Denied(
+            f"{trying}: the SSO session{named} does not give this role ({code})",
+            f"run: {names.sso_login}",
+        )
+    if code in _INVALID_KEYS:
+        return Denied(
+            f"{trying}: AWS does not accept the access key{named} ({code})",
+            "check the key: aws sts get-caller-identity" + names.flag,
+        )
+    if code in _DENIED:
+        return _of_policy(operation, names)
+    return Refused(
+        f"{trying}: AWS refused {operation} ({code})",
+        "run: aws ecr get-login-password" + names.flag,
+    )
+
+
+def _of_role(operation: str, code: str, names: Names) -> HelperError:
+    if operation == "AssumeRole":
+        hint = "and in the caller's own policy; check role_arn and external_id"
+    else:
+        hint = "and check role_arn, external_id and the identity token"
+    return Denied(
+        f"{names.trying}: the role{names.role_named} cannot be assumed ({code})",
+        f"allow sts:{operation} in the role's trust policy for this identity",
+        hint,
+    )
+
+
+def _of_policy(operation: str, names: Names) -> HelperError:
+    if names.service == "ecr-public":
+        actions = "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
+    elif operation == "GetAuthorizationToken":
+        actions = "ecr:GetAuthorizationToken"
+    else:
+        actions = operation
+    return Denied(
+        f"{names.trying}: access denied to {operation}{names.named}",
+        f'allow {actions} on resource "*" in the policy of this identity',
+        "see which identity it is: docker-credential-ecr doctor",
+    )
+
+
+def _is_skewed(error: "Any", code: str) -> bool:
+    """Whether AWS refused a request for its time: a signature may be wrong for that alone."""
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return code in _SKEWED or (
+        code in ("InvalidSignatureException", "SignatureDoesNotMatch")
+        and ("expired" in message or "not yet current" in message)
+    )
+
+
+def _code(error: "Any") -> str:
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _endpoint(error: "Any") -> str:
+    return registry.shown(str(error.kwargs.get("endpoint_url", ""))) or "the endpoint"
+
+
+def _named(library: "Any", name: str) -> "tuple[type[Exception], ...]":
+    """Return an exception class of ``library``, for ``isinstance``: older versions lack some."""
+    found = getattr(library, name, None)
+    return () if found is None else (found,)

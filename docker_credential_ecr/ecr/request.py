@@ -1,0 +1,412 @@
+"""A registry and a rule in, an authorization token out; and what can be learnt without one.
+
+Whatever botocore raises here leaves as one of our errors: ``_Request.explained`` is the only gate.
+"""
+
+import os
+import time
+
+from .. import PROGRAM, registry
+from ..errors import HelperError, Refused
+from . import explanation, session, sources
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
+
+    from ..deadline import Deadline
+    from ..registry import Registry
+    from ..settings import Rule
+
+    T = TypeVar("T")
+
+CONNECT_TIMEOUT = 5  # seconds; the whole answer has 25
+READ_TIMEOUT = 10  # seconds
+PASSWORD_LIMIT = 64 << 10  # characters; AWS names no limit, 2,700 were seen
+THROTTLE_PAUSE = 8.0  # seconds, the longest pause between two tries while AWS throttles us
+LOOKING = "looking for AWS credentials"  # a stage
+PATIENCE = 0.8  # of the time there is, after which a throttled call is not tried again
+
+
+class Issued:
+    """What AWS issued. Times are epoch seconds; ``conditions`` are those that this source adds."""
+
+    __slots__ = ("conditions", "credentials_end", "expires", "password", "source")
+
+    def __init__(
+        self,
+        password: str,
+        expires: float,
+        *,
+        credentials_end: float | None,
+        source: str,
+        conditions: "Sequence[str]",
+    ) -> None:
+        self.password = password
+        self.expires = expires
+        self.credentials_end = credentials_end
+        self.source = source
+        self.conditions = tuple(conditions)
+
+    def __repr__(self) -> str:
+        return f"<Issued by way of {self.source!r}>"
+
+
+class Caller:
+    """Who the default identity is, as STS says; ``region`` is empty if none is configured."""
+
+    __slots__ = ("account", "arn", "method", "region")
+
+    def __init__(self, account: str, arn: str, region: str, method: str) -> None:
+        self.account = account
+        self.arn = arn
+        self.region = region
+        self.method = method  # botocore's name of the credentials' source
+
+
+class Survey:
+    """Where credentials come from (``method``, empty if nowhere), and where requests go."""
+
+    __slots__ = ("authorities", "endpoint", "method", "plain_endpoint", "profile")
+
+    def __init__(
+        self, method: str, profile: str, endpoint: str, plain_endpoint: str, authorities: str
+    ) -> None:
+        self.method = method
+        self.profile = profile
+        self.endpoint = endpoint
+        self.plain_endpoint = plain_endpoint  # without the user's endpoint settings
+        self.authorities = authorities  # a file of certificates, or empty
+
+
+def fetch(
+    where: "Registry", rule: "Rule | None", environ: "Mapping[str, str]", deadline: "Deadline"
+) -> Issued:
+    """Ask ECR for an authorization token, and no longer than ``deadline`` says.
+
+    Raises ``HelperError``.
+    """
+    request = _Request(environ, deadline, where=where, rule=rule)
+    method, end, conditions = request.identify()
+    keys: dict[str, str] = {}
+    if rule is not None and rule.role_arn:
+        keys, end = request.assume_role(rule)
+        method = f"assume-role by way of {method}"
+    password, expires = request.token(keys)
+    return Issued(password, expires, credentials_end=end, source=method, conditions=conditions)
+
+
+def fetch_with_web_identity(
+    where: "Registry",
+    rule: "Rule | None",
+    environ: "Mapping[str, str]",
+    deadline: "Deadline",
+    *,
+    role_arn: str,
+    session_name: str,
+    identity_token: str,
+) -> Issued:
+    """Ask ECR for a token as a role that ``identity_token`` (a JWT) lets us assume.
+
+    For the kubelet's service accounts: nothing of it may be kept on disk. Raises ``HelperError``.
+    """
+    request = _Request(environ, deadline, where=where, rule=rule)
+    keys, end = request.assume_role_with_web_identity(role_arn, session_name, identity_token)
+    password, expires = request.token(keys)
+    return Issued(password, expires, credentials_end=end, source="service-account", conditions=())
+
+
+def caller(
+    environ: "Mapping[str, str]", deadline: "Deadline", profile: str | None = None
+) -> Caller:
+    """Return who the identity of ``profile``, or the default one, is. Raises ``HelperError``."""
+    request = _Request(environ, deadline, profile=profile)
+    method, _, _ = request.identify()
+    answer = request.explained(lambda: request.client("sts").get_caller_identity())
+    region = request.configured_region
+    return Caller(str(answer["Account"]), str(answer["Arn"]), region, method)
+
+
+def survey(
+    where: "Registry",
+    rule: "Rule | None",
+    environ: "Mapping[str, str]",
+    deadline: "Deadline",
+    *,
+    offline: bool,
+) -> Survey:
+    """Return what would be done for ``where``. Raises ``HelperError``.
+
+    The credentials are obtained, but not used; ``offline`` asks only sources on this machine.
+    """
+    request = _Request(environ, deadline, where=where, rule=rule)
+
+    def work() -> Survey:
+        opened = request.session
+        deadline.doing(LOOKING)
+        if offline:
+            chain = opened.get_component("credential_provider")
+            present = [provider.METHOD for provider in chain.providers]
+            for source in sources.NETWORK:
+                if source in present:
+                    chain.remove(source)
+        credentials = opened.get_credentials()
+        if credentials is not None and not offline:
+            credentials.get_frozen_credentials()
+        endpoint = request.client(where.service).meta.endpoint_url
+        opened.set_config_variable("ignore_configured_endpoint_urls", "true")
+        plain = _Request(environ, deadline, where=where, opened=opened)
+        return Survey(
+            str(credentials.method) if credentials is not None else "",
+            str(request.profile or opened.get_config_variable("profile") or ""),
+            endpoint,
+            plain.client(where.service).meta.endpoint_url,
+            str(opened.get_config_variable("ca_bundle") or ""),
+        )
+
+    return request.explained(work, looking=True)
+
+
+class _Request:
+    """One request: the session that makes it, and the names by which its failures are explained.
+
+    ``where`` is the registry that it is for, ``None`` if it asks who the caller is.
+    """
+
+    def __init__(
+        self,
+        environ: "Mapping[str, str]",
+        deadline: "Deadline",
+        *,
+        where: "Registry | None" = None,
+        rule: "Rule | None" = None,
+        profile: str | None = None,
+        opened: "Any" = None,
+    ) -> None:
+        self.environ = environ
+        self.deadline = deadline
+        self.where = where
+        self.rule = rule
+        self.profile = rule.profile if rule is not None else profile
+        self.configured_region = ""  # known once the session is there
+        self._session = opened
+
+    @property
+    def session(self) -> "Any":
+        if self._session is None:
+            self.deadline.doing("loading the AWS library")
+            opened = session.load(self.profile)
+            # botocore does not read AWS_REGION.
+            region = opened.get_config_variable("region") or self.environ.get("AWS_REGION") or ""
+            self.configured_region = str(region)
+            # For STS, which has no region of its own.
+            opened.set_config_variable("region", region or self.region)
+            self._session = opened
+        return self._session
+
+    @property
+    def region(self) -> str:
+        """The region that is asked: the registry's, or any for who only asks STS."""
+        if self.where is not None:
+            return self.where.region
+        return self.configured_region or "us-east-1"
+
+    def explained(self, work: "Callable[[], T]", *, looking: bool = False) -> "T":
+        """Return what ``work`` returns; what it raises of botocore's is raised as ours.
+
+        ``looking`` says that it looks for credentials: what it stumbles over came from a source.
+        """
+        try:
+            return work()
+        except HelperError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever botocore raises is explained
+            raise explanation.explain(error, self._names(), looking=looking) from None
+
+    def _names(self) -> explanation.Names:
+        """Return the names in a message, which must not fail because of its decoration."""
+        chain: sources.Chain = ()
+        profile = self.profile
+        try:
+            if self._session is not None:
+                profile = profile or self._session.get_config_variable("profile")
+                chain = sources.chain_of(self._session)
+        except Exception:  # noqa: BLE001, S110 - what is wrong with it is being explained
+            pass
+        of_rule = self.rule.role_arn if self.rule is not None else None
+        return explanation.Names(
+            host=self.where.host if self.where is not None else "",
+            service=self.where.service if self.where is not None else "sts",
+            profile=str(profile or ""),
+            role=of_rule or sources.role_of(chain, self.environ),
+            sso_login=sources.sso_login(chain),
+        )
+
+    def identify(self) -> tuple[str, float | None, list[str]]:
+        """Find credentials; return their source's name, their end, and the conditions they add."""
+
+        def work() -> tuple[str, float | None, list[str]]:
+            opened = self.session
+            self.deadline.doing(LOOKING)
+            chain = sources.chain_of(opened)
+            # Before they are read: a file that changes meanwhile must not vouch for what it held.
+            added = sources.of_chain(chain)
+            credentials = opened.get_credentials()
+            if credentials is None:
+                raise explanation.no_credentials(self._names())
+            credentials.get_frozen_credentials()
+            method = str(credentials.method)
+            added += sources.of_credentials(method, chain)
+            return method, sources.end_of(credentials), added
+
+        return self.explained(work, looking=True)
+
+    def client(
+        self, service: str, keys: "Mapping[str, str] | None" = None, *, signed: bool = True
+    ) -> "Any":
+        """Return a client in the registry's region; unsigned it looks for no credentials."""
+        import botocore
+        import botocore.config
+
+        where = self.where if self.where is not None and self.where.service == service else None
+        endpoint = self.rule.endpoint_url if self.rule is not None and where is not None else None
+        client = self.session.create_client(
+            service,
+            region_name=self.region,
+            endpoint_url=endpoint,
+            config=botocore.config.Config(
+                signature_version=None if signed else botocore.UNSIGNED,
+                connect_timeout=CONNECT_TIMEOUT,
+                read_timeout=READ_TIMEOUT,
+                # The host's own flavour; where it has none, what the user configured for AWS.
+                use_fips_endpoint=True if where is not None and where.fips else None,
+                use_dualstack_endpoint=True if where is not None and where.dual_stack else None,
+            ),
+            **(keys or {}),
+        )
+        client.meta.events.register("before-send", self._note_endpoint)
+        if where is not None and where.fips:
+            client.meta.events.register("before-send", self._refuse_plain_endpoint)
+        return client
+
+    def _note_endpoint(self, request: "Any", **_: "Any") -> None:
+        self.deadline.doing(f'calling "{registry.shown(request.url)}"')
+
+    def _refuse_plain_endpoint(self, request: "Any", **_: "Any") -> None:
+        """Keep a request for a FIPS registry from a configured endpoint: botocore sends it."""
+        endpoint = registry.shown(request.url)
+        if self.where is not None and "fips" not in endpoint:
+            raise Refused(
+                f'"{self.where.host}" is a FIPS registry, but the configured endpoint '
+                f'"{endpoint}" is not a FIPS endpoint',
+                "unset AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_ECR and endpoint_url for this registry,"
+                " or set AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+                "or name the endpoint of a FIPS interface (its name has ecr-fips in it)",
+            )
+
+    def assume_role(self, rule: "Rule") -> "tuple[dict[str, str], float]":
+        """Return the keys of the rule's role, and their end in epoch seconds."""
+        arguments: dict[str, Any] = {
+            "RoleArn": rule.role_arn,
+            "RoleSessionName": rule.session_name or PROGRAM,
+        }
+        if rule.external_id:
+            arguments["ExternalId"] = rule.external_id
+        if rule.duration:
+            arguments["DurationSeconds"] = rule.duration
+        return self.explained(lambda: _keys(self.client("sts").assume_role(**arguments)))
+
+    def assume_role_with_web_identity(
+        self, role_arn: str, session_name: str, identity_token: str
+    ) -> "tuple[dict[str, str], float]":
+        """Return the keys of a role that a JWT lets us assume, and their end in epoch seconds."""
+
+        def work() -> "tuple[dict[str, str], float]":
+            sts = self.client("sts", signed=False)
+            return _keys(
+                sts.assume_role_with_web_identity(
+                    RoleArn=role_arn, RoleSessionName=session_name, WebIdentityToken=identity_token
+                )
+            )
+
+        return self.explained(work)
+
+    def token(self, keys: "Mapping[str, str]") -> tuple[str, float]:
+        """Return (password, expiry in epoch seconds) from GetAuthorizationToken, checked."""
+        where = self.where
+        if where is None:
+            raise TypeError("no registry to ask a token for")
+        return self.explained(lambda: self._token(where, keys))
+
+    def _token(self, where: "Registry", keys: "Mapping[str, str]") -> tuple[str, float]:
+        import botocore.exceptions
+
+        client = self.client(where.service, keys)
+        pause = 0.5  # seconds, doubled at every try, drawn from zero up to it
+        while True:
+            try:
+                return _checked(client.get_authorization_token(), where)
+            except botocore.exceptions.ClientError as error:
+                pause = min(2 * pause, THROTTLE_PAUSE)
+                wait = pause * int.from_bytes(os.urandom(2), "big") / 65536
+                left = self.deadline.left - (1 - PATIENCE) * self.deadline.seconds
+                if not explanation.is_throttling(error) or wait > left:
+                    raise
+                self.deadline.doing("waiting, as AWS throttles this account")
+                time.sleep(wait)
+
+
+def _keys(answer: "Mapping[str, Any]") -> "tuple[dict[str, str], float]":
+    credentials = answer["Credentials"]
+    return {
+        "aws_access_key_id": credentials["AccessKeyId"],
+        "aws_secret_access_key": credentials["SecretAccessKey"],
+        "aws_session_token": credentials["SessionToken"],
+    }, credentials["Expiration"].timestamp()
+
+
+def _checked(answer: "Mapping[str, Any]", where: "Registry") -> tuple[str, float]:
+    """Return (password, expiry) of a GetAuthorizationToken answer that is one. Raises Refused."""
+    import base64
+
+    try:
+        data = answer["authorizationData"]
+        if where.service == "ecr":
+            (data,) = data[:1]
+        plain = base64.b64decode(data["authorizationToken"], validate=True).decode("ascii")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _not_ecrs(where, "it holds no authorization token") from None
+    user, _, password = plain.partition(":")
+    if user != registry.USER or not _is_plain(password):
+        raise _not_ecrs(where, "its token is not for the user AWS")
+    if len(password) > PASSWORD_LIMIT:
+        raise _not_ecrs(where, "its token is too long")
+    proxy = registry.parse(str(data.get("proxyEndpoint") or ""))
+    if proxy is not None and proxy.region != where.region:
+        raise _not_ecrs(where, "it is for another region")
+    expires = _timestamp(data.get("expiresAt"))
+    if expires is None:
+        raise _not_ecrs(where, "its token has no expiry")
+    if expires <= time.time():
+        raise _not_ecrs(where, "its token has expired", "set this machine's clock")
+    return password, expires
+
+
+def _not_ecrs(where: "Registry", problem: str, hint: str | None = None) -> Refused:
+    return Refused(
+        f'the reply for "{where.host}" is not ECR\'s: {problem}', hint or explanation.ENDPOINT_HINT
+    )
+
+
+def _is_plain(password: str) -> bool:
+    from .. import cache
+
+    return cache.is_plain(password)
+
+
+def _timestamp(moment: "Any") -> float | None:
+    try:
+        return float(moment.timestamp())
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,162 @@
+"""What chooses an identity or an endpoint, as conditions: variables, files, and profiles.
+
+Read from botocore's configprovider.py, configloader.py, credentials.py and utils.py. How a
+condition is written is ``cache``'s alone.
+"""
+
+import time
+
+from .. import cache
+from ..errors import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    Chain = Sequence[tuple[str, Mapping[str, str]]]
+
+# Every variable by which botocore chooses an identity or an endpoint, and ours that do the same.
+# Secrets are not among them: an access key id names its key.
+VARIABLES = (
+    "HOME",
+    "USERPROFILE",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CREDENTIAL_FILE",
+    "BOTO_CONFIG",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_EC2_METADATA_V1_DISABLED",
+    "AWS_IMDS_USE_IPV6",
+    "AWS_LOGIN_CACHE_DIRECTORY",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_ECR",
+    "AWS_ENDPOINT_URL_ECR_PUBLIC",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_ENDPOINT_URL_SIGNIN",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_DATA_PATH",
+    "AWS_ECR_CONFIG_FILE",
+    "XDG_CONFIG_HOME",
+    "XDG_CONFIG_DIRS",
+)
+# The same, but secrets: who knows a container's URI gets its credentials. Only a residue is kept.
+SECRET_VARIABLES = (
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+_MACHINE = "iam-role"  # botocore's name for credentials from the instance metadata service
+# Sources of credentials that are asked over the network.
+NETWORK = ("container-role", _MACHINE)
+
+
+def conditions(environ: "Mapping[str, str]") -> list[str]:
+    """Return the conditions that hold for every identity here."""
+    from .. import settings
+
+    lines = [cache.variable(name, environ) for name in VARIABLES]
+    lines += [cache.residue(name, environ) for name in SECRET_VARIABLES]
+    files = [
+        _state(environ.get("AWS_CONFIG_FILE", "~/.aws/config"), environ),
+        _state(environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), environ),
+        *(cache.state_of(path) for path in settings.paths(environ)),
+    ]
+    if "BOTO_CONFIG" in environ:
+        files.append(_state(environ["BOTO_CONFIG"], environ))
+    else:
+        files += [_state("/etc/boto.cfg", environ), _state("~/.boto", environ)]
+    files += [
+        _state(environ[name], environ)
+        for name in (
+            "AWS_CREDENTIAL_FILE",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        )
+        if environ.get(name)
+    ]
+    return [*lines, *dict.fromkeys(files)]
+
+
+def of_chain(chain: "Chain") -> list[str]:
+    """Return the conditions that the profiles in use add, before credentials are looked for."""
+    return [
+        cache.state_of(profile["web_identity_token_file"])
+        for _, profile in chain
+        if profile.get("web_identity_token_file")
+    ]
+
+
+def of_credentials(method: str, chain: "Chain") -> list[str]:
+    """Return the conditions that credentials add which came by ``method`` (botocore's name)."""
+    of_machine = method.endswith(_MACHINE) or any(
+        profile.get("credential_source", "").lower() == "ec2instancemetadata"
+        for _, profile in chain
+    )
+    # For this boot only: an image of the disk must not carry the token to another machine.
+    return [cache.boot()] if of_machine else []
+
+
+def chain_of(session: "Any") -> "list[tuple[str, Mapping[str, str]]]":
+    """Return (name, settings) of the profile in use and of its source profiles, in order."""
+    profiles = session.full_config.get("profiles", {})
+    name = session.get_config_variable("profile") or "default"
+    chain: list[tuple[str, Mapping[str, str]]] = []
+    while name in profiles and name not in (seen for seen, _ in chain):
+        chain.append((name, profiles[name]))
+        name = profiles[name].get("source_profile", "")
+    return chain
+
+
+def role_of(chain: "Chain", environ: "Mapping[str, str]") -> str:
+    """Return the ARN of the role that the profiles in use, or else the environment, assume."""
+    of_profile = next((profile["role_arn"] for _, profile in chain if "role_arn" in profile), "")
+    return of_profile or environ.get("AWS_ROLE_ARN", "")
+
+
+def sso_login(chain: "Chain") -> str:
+    """Return the command that renews the SSO session: of the profile in the chain that has one."""
+    for name, profile in chain:
+        if "sso_session" in profile or "sso_start_url" in profile:
+            return "aws sso login" + (f" --profile {one_line(name)}" if name != "default" else "")
+    return "aws sso login"
+
+
+def end_of(credentials: "Any") -> float | None:
+    """Return when ``credentials`` end, in epoch seconds, or ``None`` if they say nothing of it.
+
+    botocore tells only whether they end within so many seconds: the answer is found by halving.
+    """
+    needed: Callable[..., bool] | None = getattr(credentials, "refresh_needed", None)
+    low, high = 0, cache.TOKEN_LIFE  # seconds; an end after the token's own does not matter
+    if needed is None or not needed(refresh_in=high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if needed(refresh_in=middle):
+            high = middle
+        else:
+            low = middle
+    return time.time() + low
+
+
+def _state(path: str, environ: "Mapping[str, str]") -> str:
+    """Return the condition of a file by the name that the user gave it."""
+    # A path with a variable in it depends on more than we record: it is never a condition.
+    return cache.unknown(path) if "$" in path else cache.state_of(cache.expanded(path, environ))

@@ -3,10 +3,9 @@
 import time
 
 from .. import cache, tokens
-from ..errors import HelperError
-from . import docker
-from .status import span
-from .token import host_of
+from ..errors import HelperError, one_line
+from . import docker, registries, system
+from .console import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +39,10 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     if cache.directory(console.environ) is None:
         raise HelperError(
             "there is no cache to keep new tokens in",
-            "unset AWS_ECR_DISABLE_CACHE, or set AWS_ECR_CACHE_DIR to a directory",
+            f"{system.unset('AWS_ECR_DISABLE_CACHE')}, or set AWS_ECR_CACHE_DIR to a directory",
         )
-    hosts = [host_of(name, console) for name in arguments.registries] or known(console)
+    named = [registries.host_of(name, console.environ) for name in arguments.registries]
+    hosts = named or _known(console)
     if not hosts:
         console.progress("no registry is known yet: name one")
     issued: dict[tuple[str, str], float] = {}
@@ -69,7 +69,7 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     return status
 
 
-def known(console: "Console") -> list[str]:
+def _known(console: "Console") -> list[str]:
     """Return the registries with a token on disk, and those that Docker asks us about."""
     folder = cache.directory(console.environ)
     hosts = cache.hosts(folder) if folder is not None else []
@@ -96,6 +96,6 @@ def _warn_if_not_used(host: str, token: cache.Token, console: "Console") -> None
         )
     elif served is None or served.secret != token.secret:
         console.warn(
-            f'the new token for "{host}" could not be kept below "{folder}"',
-            "find out why: docker-credential-ecr doctor " + host,
+            f'the new token for "{host}" could not be kept below "{one_line(folder)}"',
+            f"find out why: docker-credential-ecr doctor {host}",
         )

@@ -4,6 +4,7 @@ It goes by way of ``ecr``, which alone knows that library.
 """
 
 from .. import ecr, tokens
+from ..errors import HelperError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ class Survey:
         self.endpoint = endpoint
         self.plain_endpoint = plain_endpoint  # without the user's endpoint settings
         self.authorities = authorities  # a file of certificates, or empty
+
+
+class Caller:
+    """Who AWS says that we are."""
+
+    __slots__ = ("account", "arn", "region")
+
+    def __init__(self, account: str, arn: str, region: str) -> None:
+        self.account = account
+        self.arn = arn
+        self.region = region
 
 
 def survey(
@@ -67,15 +79,19 @@ def survey(
     return tokens.within(tokens.timeout_of(environ), work, f'"{where.host}"')
 
 
-def caller(environ: "Mapping[str, str]", profile: str | None = None) -> tuple[str, str, str]:
-    """Return (account, ARN, region) of the identity, from STS. Raises ``HelperError``."""
+def caller(environ: "Mapping[str, str]", profile: str | None = None) -> Caller:
+    """Return whom STS says that we are. Raises ``HelperError``."""
 
-    def work(stages: list[str]) -> tuple[str, str, str]:
+    def work(stages: list[str]) -> Caller:
         from ..registry import Registry
 
         stages.append("asking STS for the identity")
         where = Registry("sts", "sts", "", "us-east-1", fips=False, dual_stack=False)
         with ecr._Request(where, None, environ, stages, 0).explained():  # noqa: SLF001
-            return ecr.caller(environ, profile)[:3]
+            return Caller(*ecr.caller(environ, profile)[:3])
 
-    return tokens.within(tokens.timeout_of(environ), work, "the caller's identity")
+    try:
+        return tokens.within(tokens.timeout_of(environ), work, "the caller's identity")
+    except HelperError as error:
+        error.reason = error.reason.removeprefix('cannot get a token for "sts": ')
+        raise

@@ -2,7 +2,7 @@
 
 import os
 
-from .. import registry
+from .. import cache, registry
 from ..errors import HelperError, one_line
 from . import system
 
@@ -65,8 +65,8 @@ def config_path(environ: "Mapping[str, str]") -> str:
     """
     folder = environ.get("DOCKER_CONFIG")
     if not folder:
-        home = system.home(environ)
-        if not home:
+        home = cache.home(environ)
+        if home is None:
             raise HelperError(
                 "there is no home directory for Docker's configuration",
                 f"set {system.home_variable()}, or DOCKER_CONFIG",
@@ -164,10 +164,3 @@ def _check(shown: str, data: "dict[str, Any]") -> None:
             raise HelperError(f'"{shown}": "{key}" is not {what}', hint)
     if not all(isinstance(helper, str) for helper in (data.get(HELPERS) or {}).values()):
         raise HelperError(f'"{shown}": "{HELPERS}" holds something that is not a string', hint)
-
-
-def find(program: str, environ: "Mapping[str, str]") -> str | None:
-    """Return the path of an executable as Docker finds it, or ``None``."""
-    import shutil
-
-    return shutil.which(program, path=environ.get("PATH"))

@@ -7,9 +7,8 @@ keeps two runs of `configure` apart.
 """
 
 import os
-import stat
 
-from .. import PROGRAM
+from .. import PROGRAM, cache
 from ..errors import HelperError
 from . import jsontext, system, textfile
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "configure.json"
 LOCK_NAME = "configure.lock"
-_PATIENCE = 10  # seconds for the lock: forty runs at once take less than two
+_PATIENCE = 5  # seconds for the lock: forty runs at once take less than two
 _SIZE_LIMIT = 8 << 20  # bytes, 8 MiB: a step is some hundred bytes
 
 
@@ -154,7 +153,7 @@ def _place(environ: "Mapping[str, str]") -> str | None:
     """Return what platformdirs calls the user's state directory; a test holds the two equal."""
     if system.IS_LINUX:
         chosen = environ.get("XDG_STATE_HOME", "").strip()
-        home = system.home(environ)
+        home = cache.home(environ)
         if os.path.isabs(chosen):
             return os.path.join(chosen, PROGRAM)
         return os.path.join(home, ".local", "state", PROGRAM) if home else None
@@ -178,10 +177,7 @@ def _is_lock(place: str, path: str) -> bool:
         state = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if os.name != "posix":
-        return True
-    is_file = stat.S_ISREG(state.st_mode) and state.st_nlink == 1
-    return is_file and state.st_uid == os.geteuid()
+    return not cache.file_fault(state)
 
 
 def _read(path: str) -> "dict[str, Any]":

@@ -7,7 +7,7 @@ made. Nothing is said before all is written.
 import os
 import sys
 
-from .. import registry, settings
+from .. import fallback, registry, settings
 from ..errors import HelperError, one_line
 from . import docker, jsontext, registries, rules, system
 from .docker import HELPERS, STORE
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .console import Console
 
-EXECUTABLE = f"docker-credential-{docker.HELPER}"
+EXECUTABLE = fallback.PREFIX + docker.HELPER
 
 
 class Plan:
@@ -226,7 +226,7 @@ class Plan:
         return helper, None
 
     def _warn_of_path(self) -> None:
-        if docker.find(EXECUTABLE, self.environ) is None:
+        if fallback.find(EXECUTABLE, self.environ) is None:
             folder = os.path.dirname(os.path.abspath(sys.argv[0]))
             self._warn(
                 f'"{EXECUTABLE}" is not on PATH, so Docker will not find it',

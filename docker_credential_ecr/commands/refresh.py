@@ -2,7 +2,7 @@
 
 import time
 
-from .. import cache, tokens
+from .. import cache, renewal
 from ..errors import HelperError, one_line
 from . import docker, registries, system
 from .console import span
@@ -48,7 +48,7 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     issued: dict[tuple[str, str], float] = {}
     status = 0
     for host in dict.fromkeys(hosts):
-        found = tokens.target(host, console.environ)
+        found = renewal.target(host, console.environ)
         if found is None:
             continue
         where, rule = found
@@ -56,7 +56,7 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
         shared = where.scope, rule.identity if rule is not None else ""
         console.progress(f"{host}: asking AWS")
         try:
-            token = tokens.renew(host, console.environ, newer_than=issued.get(shared, time.time()))
+            token = renewal.renew(host, console.environ, newer_than=issued.get(shared, time.time()))
         except HelperError as error:
             console.error(error)
             status = 1
@@ -84,7 +84,7 @@ def _known(console: "Console") -> list[str]:
 
 
 def _is_ours(host: str, console: "Console") -> bool:
-    return tokens.target(host, console.environ) is not None
+    return renewal.target(host, console.environ) is not None
 
 
 def _warn_if_not_used(host: str, token: cache.Token, console: "Console") -> None:

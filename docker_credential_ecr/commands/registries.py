@@ -16,11 +16,11 @@ def server_of(text: str, environ: "Mapping[str, str]") -> str:
 
     Raises ``HelperError`` if it is no registry of ours.
     """
-    from .. import tokens
+    from .. import renewal
 
     server = written(text)
     host = server.partition(":")[0]
-    if registry.parse(host) is None and tokens.target(host, environ) is None:
+    if registry.parse(host) is None and renewal.target(host, environ) is None:
         raise HelperError(
             f'"{host}" is not an ECR registry',
             f"for a name of your own, add a [[registry]] rule with match and registry to "

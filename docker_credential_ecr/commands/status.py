@@ -81,11 +81,7 @@ def _described(token: cache.Token, served: cache.Token | None) -> "dict[str, Any
 
 def _identity(token: cache.Token) -> str:
     """Return what chose the identity when no rule did."""
-    conditions = dict(
-        line.removeprefix("env ").split("=", 1)
-        for line in token.conditions
-        if line.startswith("env ")
-    )
+    conditions = cache.variables(token.conditions)
     for name in _NAMING:
         if conditions.get(name):
             if name == "AWS_ACCESS_KEY_ID":

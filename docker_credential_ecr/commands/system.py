@@ -3,7 +3,6 @@
 On Windows the commands are PowerShell's. ``platform`` is ``sys.platform``.
 """
 
-import os
 import sys
 
 from ..errors import one_line
@@ -105,16 +104,3 @@ def certificates(environ: "Mapping[str, str]", platform: str = sys.platform) -> 
 def _quoted(path: str, platform: str) -> str:
     mark = "''" if platform == WINDOWS else "'\\''"
     return "'" + one_line(path).replace("'", mark) + "'"
-
-
-def home(environ: "Mapping[str, str]") -> str:
-    """Return the user's home directory, or an empty string if there is none."""
-    chosen = environ.get(home_variable(), "")
-    if os.path.isabs(chosen):
-        return chosen
-    try:
-        import pwd
-
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except (ImportError, KeyError):
-        return ""

@@ -357,7 +357,7 @@ def test_10_cache_world_readable(whole, cache) -> None:
         path.chmod(mode | 0o044)
         report = Report(whole, "--offline")
         assert report.states("error") == ["cache"]
-        message = f'"{path}": others may read or change it'
+        message = f'"{path}" can be read'
         report.expect("cache", "error", message, f"run: chmod -R go= '{cache}'")
         path.chmod(mode)
     assert Report(whole, "--offline").status == 0

@@ -6,7 +6,7 @@ found out; every other check that needs it is skipped.
 
 import time
 
-from ... import registry, settings, tokens
+from ... import renewal, settings, tokens
 from ...errors import HelperError, one_line
 from .. import docker, registries, survey
 from . import probe
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ...cache import Token
+    from ...ecr.request import Survey
     from ...registry import Registry
     from ...settings import Rule, Settings
 
@@ -133,10 +134,9 @@ def rule(context: Context) -> "Rule | None":
 
 def target(context: Context) -> "Registry":
     """Return the ECR registry: ``host``, or the one that a rule puts behind it."""
-    chosen = context.find(rule)
-    found = registry.parse((chosen and chosen.registry) or context.find(host))
-    if found is not None:
-        return found
+    behind = context.find_or(our_settings, settings.Settings()).behind(context.find(host))
+    if behind is not None:
+        return behind[0]
     context.need(our_settings, "config.toml cannot be used, and this is no ECR hostname")
     raise HelperError(
         f'"{context.find(host)}" is not an ECR registry, and no rule maps it to one',
@@ -145,7 +145,7 @@ def target(context: Context) -> "Registry":
     )
 
 
-def credentials(context: Context) -> survey.Survey:
+def credentials(context: Context) -> "Survey":
     """Return where AWS's library gets credentials, and where its requests go."""
     return survey.survey(
         context.find(target), context.find(rule), context.environ, offline=context.offline
@@ -160,7 +160,7 @@ def clock_offset(context: Context) -> float | None:
 
 def issued_token(context: Context) -> "Token | None":
     """Return a token that AWS issues now: what the cache holds says nothing about permissions."""
-    return tokens.renew(context.find(host), context.environ, newer_than=time.time())
+    return renewal.renew(context.find(host), context.environ, newer_than=time.time())
 
 
 def shown_token(context: Context) -> "Token | None":

@@ -1,6 +1,7 @@
 """The checks of this machine: the executable, the files, the names, the cache."""
 
 import os
+import stat
 import sys
 import time
 
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
     from .context import Context
 
 EXECUTABLE = fallback.PREFIX + docker.HELPER
-_WIDE, _FOREIGN = "others may read or change it", "it belongs to another user"
+_FOREIGN = "belongs to another user"  # a fault that chmod does not mend
 
 
 def executable(context: "Context") -> "Iterator[Finding]":
     """Check that Docker finds us, and that what it finds is this version."""
     import subprocess
 
-    path = docker.find(EXECUTABLE, context.environ)
+    path = fallback.find(EXECUTABLE, context.environ)
     first = system.add_to_path(os.path.dirname(os.path.abspath(sys.argv[0])))
     if path is None:
         message = f'"{EXECUTABLE}" is not on PATH, so Docker does not find it'
@@ -134,7 +135,7 @@ def other_helper(context: "Context") -> "Iterator[Finding]":
     """Check that somebody answers for what is not ECR, where Docker asks us for everything."""
     helper = context.need(our_settings, "config.toml cannot be used").fallback
     if helper is not None:
-        path = one_line(fallback.executable(helper))
+        path = one_line(fallback.executable(helper, context.environ))
         yield Finding(OK, f'"{path}" answers for other hosts')
         return
     try:
@@ -189,7 +190,7 @@ def tokens_kept(context: "Context") -> "Iterator[Finding]":
         return
     for path, what in _faults(folder)[:1]:
         hint = system.take_over(folder) if what == _FOREIGN else system.make_private(folder)
-        yield Finding(ERROR, f'"{one_line(path)}": {what}', f"run: {hint}")
+        yield Finding(ERROR, f'"{one_line(path)}" {what}', f"run: {hint}")
         return
     if not os.access(folder, os.W_OK | os.X_OK):
         message = f'"{shown}" cannot be written, so every pull asks AWS'
@@ -211,8 +212,6 @@ def _inventory(folder: str, context: "Context") -> str:
 def _faults(folder: str) -> list[tuple[str, str]]:
     """Return what is wrong about owners and modes: each path, and what is."""
     found: list[tuple[str, str]] = []
-    if os.name != "posix":
-        return found
     paths = [folder]
     for place, folders, files in os.walk(folder):
         paths += [os.path.join(place, name) for name in [*folders, *files]]
@@ -221,8 +220,10 @@ def _faults(folder: str) -> list[tuple[str, str]]:
             state = os.lstat(path)
         except OSError:
             continue  # gone meanwhile
-        if state.st_uid != os.geteuid():
-            found.append((path, _FOREIGN))
-        elif state.st_mode & 0o077 and not os.path.islink(path):
-            found.append((path, _WIDE))
+        is_folder = stat.S_ISDIR(state.st_mode)
+        fault = cache.folder_fault(state) if is_folder else cache.file_fault(state)
+        if not fault and is_folder and os.name == "posix" and state.st_mode & 0o077:
+            fault = "can be read by others"
+        if fault:
+            found.append((path, fault))
     return found

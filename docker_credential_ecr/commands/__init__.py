@@ -7,6 +7,8 @@ No command imports another: what they share are the rooms ``console``, ``registr
 and ``system``.
 """
 
+import os
+
 from .. import ACTIONS, PROGRAM
 
 TYPE_CHECKING = False
@@ -48,19 +50,20 @@ WIDTH = 80  # columns of --help, whatever the terminal: the man page and the tes
 
 
 def run(
-    argv: "Sequence[str]", stdout: "TextIO", stderr: "TextIO", environ: "Mapping[str, str]"
+    argv: "Sequence[str]",
+    stdout: "TextIO | None",
+    stderr: "TextIO | None",
+    environ: "Mapping[str, str]",
 ) -> int:
     """Carry out the command in ``argv`` (without the program) and return the exit code.
 
-    Raises ``HelperError``; what was written until then has been flushed.
+    A stream is ``None`` where it is closed. Raises ``HelperError``; what was written until then
+    has been handed over.
     """
     from .console import Console
 
-    console = Console(stdout, stderr, environ)
-    try:
-        return _carry_out(argv, console)
-    finally:
-        console.flush()
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        return _carry_out(argv, Console(stdout or nowhere, stderr or nowhere, environ))
 
 
 def _carry_out(argv: "Sequence[str]", console: "Console") -> int:

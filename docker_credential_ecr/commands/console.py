@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
+_PIECE = 1000  # characters: what fits into the stream's buffer of 8 KiB, in any encoding
 COLOURS = {"ok": "32", "warning": "33", "error": "31", "skipped": "2"}  # ECMA-48, SGR
 
 
@@ -31,23 +32,17 @@ class Console:
         self.write(f"{text}\n")
 
     def write(self, text: str) -> None:
-        """Write a part of the answer. Raises ``HelperError`` if it cannot be written."""
+        """Write a part of the answer, and hand it over. Raises ``HelperError`` if that fails."""
         try:
-            self.stdout.write(text)
+            for start in range(0, len(text), _PIECE):
+                self.stdout.write(text[start : start + _PIECE])
+                self._flush()
         except BrokenPipeError:
             raise
         except OSError as error:
-            raise _unwritable(error) from None
-
-    def flush(self) -> None:
-        """Hand over what has been written. Raises ``HelperError`` if it cannot be."""
-        try:
-            self.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise _unwritable(error) from None
-        self.stderr.flush()
+            raise HelperError(
+                f'the answer cannot be written: "{error.strerror}"', "check where its stdout goes"
+            ) from None
 
     def error(self, error: HelperError) -> None:
         """Report an error that does not end the command."""
@@ -73,8 +68,19 @@ class Console:
         return f"\033[{COLOURS[state]}m{state}\033[0m"
 
     def _report(self, kind: str, reason: str, hints: tuple[str, ...]) -> None:
-        self.flush()
         self.stderr.write("".join(f"{line}\n" for line in lines(kind, reason, hints)))
+        self.stderr.flush()
+
+    def _flush(self) -> None:
+        while True:
+            try:
+                self.stdout.flush()
+            except BlockingIOError:  # its owner has set it not to block
+                import select
+
+                select.select([], [self.stdout], [])
+            else:
+                return
 
 
 def span(seconds: float) -> str:
@@ -84,9 +90,3 @@ def span(seconds: float) -> str:
         return f"{int(abs(seconds))} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
-def _unwritable(error: OSError) -> HelperError:
-    return HelperError(
-        f"cannot write the answer: {error.strerror}", "check where the output is sent to"
-    )

@@ -57,6 +57,5 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     else:
         basic = base64.b64encode(f"AWS:{token.secret}".encode()).decode()
         console.answer(f"Authorization: Basic {basic}" if arguments.header else basic)
-    console.flush()
     tokens.renew_behind(token, console.environ)
     return 0

@@ -103,4 +103,3 @@ def _print(name: str, finding: Finding, console: "Console") -> None:
     console.answer(f"{state} {name}: {finding.message}")
     for hint in finding.hints:
         console.answer(f"         hint: {hint}")
-    console.flush()

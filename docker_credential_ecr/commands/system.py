@@ -26,7 +26,8 @@ def add_to_path(folder: str, platform: str = sys.platform) -> str:
 
 def unset(name: str, platform: str = sys.platform) -> str:
     """Return the command that takes an environment variable away."""
-    return f"Remove-Item Env:{name}" if platform == WINDOWS else f"unset {name}"
+    shown = one_line(name)
+    return f"Remove-Item Env:{shown}" if platform == WINDOWS else f"unset {shown}"
 
 
 def name_profile(platform: str = sys.platform) -> str:

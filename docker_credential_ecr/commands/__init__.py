@@ -2,12 +2,19 @@
 
 The law of output: what was asked for goes to stdout, everything said to a person beside it goes to
 stderr, each line of that with the program's name. argparse lives here and nowhere else.
+
+No command imports another: what they share are the rooms ``console``, ``registries``, ``docker``
+and ``system``.
 """
+
+import os
+
+from .. import ACTIONS, PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol, TextIO
 
     from .console import Console
@@ -28,9 +35,7 @@ if TYPE_CHECKING:
             """Carry the command out and return the exit code."""
 
 
-PROGRAM = "docker-credential-ecr"
 NAMES = ("configure", "doctor", "status", "token", "refresh", "completion")
-ACTIONS = ("get", "store", "erase", "list", "version")  # what Docker says, on stdin
 USAGE = f"""\
 usage: {PROGRAM} <get|store|erase|list|version>     for Docker, see credHelpers
        {PROGRAM} kubelet                            for the kubelet
@@ -45,34 +50,40 @@ WIDTH = 80  # columns of --help, whatever the terminal: the man page and the tes
 
 
 def run(
-    argv: "Sequence[str]", stdout: "TextIO", stderr: "TextIO", environ: "Mapping[str, str]"
+    argv: "Sequence[str]",
+    stdout: "TextIO | None",
+    stderr: "TextIO | None",
+    environ: "Mapping[str, str]",
 ) -> int:
     """Carry out the command in ``argv`` (without the program) and return the exit code.
 
-    Raises ``HelperError``; what was written until then has been flushed.
+    A stream is ``None`` where it is closed. Raises ``HelperError``; what was written until then
+    has been handed over.
     """
-    from ..errors import HelperError, one_line
     from .console import Console
 
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        return _carry_out(argv, Console(stdout or nowhere, stderr or nowhere, environ))
+
+
+def _carry_out(argv: "Sequence[str]", console: "Console") -> int:
+    from ..errors import HelperError, one_line
+
     if not argv or argv[0] not in (*NAMES, "-h", "--help", "--version"):
-        stdout.write(USAGE)  # as Docker's own helpers do
+        console.write(USAGE)  # as Docker's own helpers do
         return 1
-    console = Console(stdout, stderr, environ)
-    parser = make_parser(stdout)
+    parser = make_parser(console.write)
     try:
-        try:
-            arguments, unknown = parser.parse_known_args(list(argv))
-        except SystemExit as done:  # --help and --version; errors are raised as ours
-            return int(done.code or 0)
-        if unknown:
-            raise HelperError(
-                f'"{one_line(unknown[0])}" means nothing to {arguments.command}',
-                f"see: {PROGRAM} {arguments.command} --help",
-            )
-        return module(arguments.command).run(arguments, console)
-    finally:
-        stdout.flush()
-        stderr.flush()
+        arguments, unknown = parser.parse_known_args(list(argv))
+    except SystemExit as done:  # --help and --version; errors are raised as ours
+        return int(done.code or 0)
+    if unknown:
+        what = "an option" if unknown[0].startswith("-") else "an argument"
+        raise HelperError(
+            f'{arguments.command} does not have {what} "{one_line(unknown[0])}"',
+            f"see: {PROGRAM} {arguments.command} --help",
+        )
+    return module(arguments.command).run(arguments, console)
 
 
 def module(name: str) -> "Command":
@@ -83,8 +94,8 @@ def module(name: str) -> "Command":
     return command
 
 
-def make_parser(stdout: "TextIO") -> "argparse.ArgumentParser":
-    """Return the parser of the whole command line, which is also the source of the completion."""
+def make_parser(write: "Callable[[str], None]") -> "argparse.ArgumentParser":
+    """Return the parser of the whole command line, whose help goes to ``write``."""
     import argparse
     import functools
 
@@ -96,7 +107,7 @@ def make_parser(stdout: "TextIO") -> "argparse.ArgumentParser":
             raise HelperError(one_line(message), f"see: {self.prog} --help")
 
         def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002
-            stdout.write(message)
+            write(message)
 
     formatter = functools.partial(
         argparse.RawDescriptionHelpFormatter, width=WIDTH, max_help_position=24

@@ -1,6 +1,7 @@
-"""completion: a script for the shell, made from the same parser that reads the command line."""
+"""completion: a script for the shell, made from what each command adds to the command line."""
 
-from . import ACTIONS, NAMES, PROGRAM, module
+from .. import ACTIONS, PROGRAM
+from . import NAMES, module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 SUMMARY = "print a completion script for a shell"
 DESCRIPTION = """\
 Print a script that completes commands, options and the registries with a token
-on disk. Packages install it already."""
+on disk."""
 EXAMPLE = """\
   source <(docker-credential-ecr completion bash)
   docker-credential-ecr completion zsh >"${fpath[1]}/_docker-credential-ecr"
@@ -22,10 +23,11 @@ EXAMPLE = """\
 """
 SHELLS = ("bash", "zsh", "fish")
 _TAKE_REGISTRIES = ("configure", "doctor", "token", "refresh")
-# Known registries: what `list` says, one a line.
+# Known registries: what `list` says, one a line. Part of that comes from the fallback helper, so
+# only what can be a host, with a port, goes on to the shell.
 _REGISTRIES = (
-    f"{PROGRAM} list 2>/dev/null | tr '{{,}}' '\\n\\n\\n' | "
-    """sed -n 's|^ *"https://\\([^"]*\\)": *"AWS"$|\\1|p'"""
+    f"{PROGRAM} list 2>/dev/null | tr '{{,}}' '\\n\\n\\n' | sed -n "
+    """'s|^ *"\\(https://\\)\\{0,1\\}\\([0-9A-Za-z][0-9A-Za-z._:-]*\\)": *"AWS" *$|\\2|p'"""
 )
 
 
@@ -36,7 +38,7 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
 
 def run(arguments: "argparse.Namespace", console: "Console") -> int:
     """Carry the command out."""
-    console.stdout.write(script(arguments.shell))
+    console.write(script(arguments.shell))
     return 0
 
 

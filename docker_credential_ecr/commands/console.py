@@ -1,13 +1,13 @@
 """Where a command speaks: answers to stdout, everything else to stderr under the program's name."""
 
+from ..errors import HelperError, lines
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-    from ..errors import HelperError
-
-PROGRAM = "docker-credential-ecr"
+_PIECE = 1000  # characters: what fits into the stream's buffer of 8 KiB, in any encoding
 COLOURS = {"ok": "32", "warning": "33", "error": "31", "skipped": "2"}  # ECMA-48, SGR
 
 
@@ -20,12 +20,31 @@ class Console:
         self.stdout = stdout
         self.stderr = stderr
         self.environ = environ
+        reconfigure = getattr(stdout, "reconfigure", None)
+        if reconfigure is not None:
+            # What a program reads is the same everywhere: UTF-8, and no CR on Windows. A terminal
+            # keeps its encoding, and is shown \x.. for what it has no letter for.
+            encoding = None if stdout.isatty() else "utf-8"
+            reconfigure(encoding=encoding, errors="backslashreplace", newline="\n")
 
     def answer(self, text: str) -> None:
-        """Write a line of the answer."""
-        self.stdout.write(f"{text}\n")
+        """Write a line of the answer. Raises ``HelperError`` if it cannot be written."""
+        self.write(f"{text}\n")
 
-    def error(self, error: "HelperError") -> None:
+    def write(self, text: str) -> None:
+        """Write a part of the answer, and hand it over. Raises ``HelperError`` if that fails."""
+        try:
+            for start in range(0, len(text), _PIECE):
+                self.stdout.write(text[start : start + _PIECE])
+                self._flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise HelperError(
+                f'the answer cannot be written: "{error.strerror}"', "check where its stdout goes"
+            ) from None
+
+    def error(self, error: HelperError) -> None:
         """Report an error that does not end the command."""
         self._report("error", error.reason, error.hints)
 
@@ -36,6 +55,8 @@ class Console:
     def progress(self, text: str) -> None:
         """Say how far a long command is, on a terminal only."""
         if self.stderr.isatty():
+            from .. import PROGRAM
+
             self.stderr.write(f"{PROGRAM}: {text}\n")
             self.stderr.flush()
 
@@ -47,7 +68,25 @@ class Console:
         return f"\033[{COLOURS[state]}m{state}\033[0m"
 
     def _report(self, kind: str, reason: str, hints: tuple[str, ...]) -> None:
-        self.stdout.flush()
-        self.stderr.write(f"{PROGRAM}: {kind}: {reason}\n")
-        for hint in hints:
-            self.stderr.write(f"{PROGRAM}: hint: {hint}\n")
+        self.stderr.write("".join(f"{line}\n" for line in lines(kind, reason, hints)))
+        self.stderr.flush()
+
+    def _flush(self) -> None:
+        while True:
+            try:
+                self.stdout.flush()
+            except BlockingIOError:  # its owner has set it not to block
+                import select
+
+                select.select([], [self.stdout], [])
+            else:
+                return
+
+
+def span(seconds: float) -> str:
+    """Return a length of time for people: the two largest units of it."""
+    minutes = int(abs(seconds)) // 60
+    if minutes < 1:
+        return f"{int(abs(seconds))} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

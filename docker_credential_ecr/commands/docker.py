@@ -2,8 +2,9 @@
 
 import os
 
-from .. import registry
+from .. import cache, registry
 from ..errors import HelperError, one_line
+from . import system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,12 +12,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 HELPER = "ecr"  # what Docker calls us: docker-credential-ecr
+HELPERS, STORE, AUTHS = "credHelpers", "credsStore", "auths"  # what we read of the file
+# Docker finds its own keys in any letters, as Go's JSON does. Names of hosts it compares as they
+# are (docker/cli, configfile/file.go, getConfiguredCredentialStore).
+_KEYS = {key.lower(): key for key in (HELPERS, STORE, AUTHS)}
 # The keys of an `auths` entry that hold a login; an entry without them says nothing.
 _LOGIN_KEYS = ("auth", "identitytoken", "registrytoken", "password")
 
 
 class DockerConfig:
-    """The file as it is. ``text`` is ``None`` if there is none."""
+    """The file as it is. ``text`` is ``None`` if there is none; ``data`` is what ``parse`` says."""
 
     __slots__ = ("data", "path", "text")
 
@@ -28,12 +33,12 @@ class DockerConfig:
     @property
     def helpers(self) -> "dict[str, str]":
         """The helper named for each single registry."""
-        return dict(self.data.get("credHelpers") or {})
+        return dict(self.data.get(HELPERS) or {})
 
     @property
     def store(self) -> str:
         """The helper named for all other registries, or an empty string."""
-        return self.data.get("credsStore") or ""
+        return self.data.get(STORE) or ""
 
     def helper_for(self, server: str) -> str:
         """Return the helper that Docker asks about ``server`` (host, or host:port)."""
@@ -46,7 +51,7 @@ class DockerConfig:
     def logins(self) -> dict[str, str]:
         """Return host and key of each login that this file itself holds."""
         found = {}
-        for key, entry in (self.data.get("auths") or {}).items():
+        for key, entry in (self.data.get(AUTHS) or {}).items():
             if isinstance(entry, dict) and any(entry.get(name) for name in _LOGIN_KEYS):
                 host = registry.host_of(key.removeprefix("http://"))
                 found[host or key] = key
@@ -54,15 +59,24 @@ class DockerConfig:
 
 
 def config_path(environ: "Mapping[str, str]") -> str:
-    """Return the path of Docker's configuration file; ``DOCKER_CONFIG`` names its directory."""
-    folder = environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker")
+    """Return the path of Docker's configuration file; ``DOCKER_CONFIG`` names its directory.
+
+    Raises ``HelperError`` if nothing says where it is.
+    """
+    folder = environ.get("DOCKER_CONFIG")
+    if not folder:
+        home = cache.home(environ)
+        if home is None:
+            raise HelperError(
+                "there is no home directory for Docker's configuration",
+                f"set {system.home_variable()}, or DOCKER_CONFIG",
+            )
+        folder = os.path.join(home, ".docker")
     return os.path.abspath(os.path.join(folder, "config.json"))
 
 
 def read(path: str) -> DockerConfig:
-    """Return Docker's configuration. Raises ``HelperError`` for a file that Docker cannot use."""
-    import json
-
+    """Return Docker's configuration. Raises ``HelperError`` for a file that cannot be used."""
     shown = one_line(path)
     try:
         with open(path, "rb") as file:
@@ -70,75 +84,83 @@ def read(path: str) -> DockerConfig:
     except (FileNotFoundError, NotADirectoryError):
         return DockerConfig(path, None, {})
     except UnicodeDecodeError:
-        raise HelperError(f'"{shown}" is not UTF-8', "save the file as UTF-8") from None
+        raise HelperError(
+            f'"{shown}" is not UTF-8',
+            "save the file as UTF-8: Docker replaces what is not at its next login",
+        ) from None
     except OSError as error:
         raise HelperError(
-            f'cannot read "{shown}": {error.strerror}', f"make it readable: chmod u+r '{shown}'"
+            f'cannot read "{shown}": {error.strerror}',
+            f"make it readable: {system.make_readable(path)}",
         ) from None
-    try:
-        # An empty file is an empty configuration to Docker.
-        data = json.loads(text) if text.strip() else {}
-    except json.JSONDecodeError as error:
-        # Only the place: what is there may be a password.
-        raise HelperError(
-            f'"{shown}" is not valid JSON at line {error.lineno}, column {error.colno}',
-            "correct the file, Docker cannot read it either",
-        ) from None
+    data = _loaded(shown, text)
     _check(shown, data)
     return DockerConfig(path, text, data)
 
 
-def _check(shown: str, data: "Any") -> None:
+def parse(text: str) -> "dict[str, Any]":
+    """Return what a configuration says to Docker: our keys in our letters, each of them once.
+
+    An empty text is an empty configuration. Raises ``ValueError`` and ``RecursionError`` as
+    ``json`` does.
+    """
+    import json
+
+    found: dict[str, Any] = {}
+    if not text.strip():
+        return {}
+    # Numbers stay what is written: Python refuses to make one of more than 4,300 digits.
+    data = json.loads(text, object_pairs_hook=_Pairs, parse_int=lambda digits: ("number", digits))
+    if not isinstance(data, _Pairs):
+        raise TypeError
+    for written, value in data.pairs:
+        key = _KEYS.get(written.lower(), written)
+        before = found.get(key)
+        # Where a key is there twice, Go's JSON adds an object to the one before, and null to none.
+        if key in _KEYS.values() and isinstance(before, dict) and isinstance(value, dict):
+            found[key] = {**before, **value}
+        elif not (key == STORE and value is None and before):
+            found[key] = value
+    return found
+
+
+class _Pairs(dict[str, "Any"]):
+    """An object that also knows the members it was written with."""
+
+    def __init__(self, pairs: "list[tuple[str, Any]]") -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
+
+
+def _loaded(shown: str, text: str) -> "dict[str, Any]":
+    import json
+
+    try:
+        return parse(text)
+    except TypeError:
+        raise HelperError(
+            f'"{shown}" is not a JSON object', "write an object there, such as {}"
+        ) from None
+    except RecursionError:
+        raise HelperError(f'"{shown}" is nested too deeply', "correct the file") from None
+    except json.JSONDecodeError as error:
+        # Only the place: what is there may be a password.
+        reason = f'"{shown}" is not valid JSON at line {error.lineno}, column {error.colno}'
+        if error.msg.startswith("Extra data"):
+            hint = "remove what follows the JSON object: Docker ignores it until its next login"
+        else:
+            hint = "correct the file, Docker cannot read it either"
+        raise HelperError(reason, hint) from None
+
+
+def _check(shown: str, data: "dict[str, Any]") -> None:
     hint = "correct the file, Docker cannot read it either"
-    if not isinstance(data, dict):
-        raise HelperError(f'"{shown}" is not a JSON object', hint)
     for key, kind, what in (
-        ("credHelpers", dict, "an object"),
-        ("auths", dict, "an object"),
-        ("credsStore", str, "a string"),
+        (HELPERS, dict, "an object"),
+        (AUTHS, dict, "an object"),
+        (STORE, str, "a string"),
     ):
         if not isinstance(data.get(key), kind | None):
             raise HelperError(f'"{shown}": "{key}" is not {what}', hint)
-    if not all(isinstance(helper, str) for helper in (data.get("credHelpers") or {}).values()):
-        raise HelperError(f'"{shown}": "credHelpers" holds something that is not a string', hint)
-
-
-def server_of(text: str, environ: "Mapping[str, str]") -> str:
-    """Return the registry that the user names, as Docker writes it: host, or host:port.
-
-    Raises ``HelperError`` if it is no registry of ours.
-    """
-    from .. import tokens
-
-    host = registry.host_of(text)
-    if host is None:
-        raise HelperError(
-            f'"{_shown(text)}" is not the name of a registry',
-            "write a host, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com",
-        )
-    if registry.parse(host) is None and tokens.target(host, environ) is None:
-        raise HelperError(
-            f'"{host}" is not an ECR registry',
-            f"for a name of your own, add a [[registry]] rule with match and registry to "
-            f'"{one_line(rules_path(environ))}"',
-        )
-    authority = text.strip().lower().rpartition("://")[2].partition("/")[0]
-    port = authority.partition(":")[2]
-    return f"{host}:{port}" if port else host
-
-
-def rules_path(environ: "Mapping[str, str]") -> str:
-    """Return the path of our own configuration file: the one in use, or else the user's."""
-    from .. import settings
-
-    found = settings.paths(environ)
-    if not found:
-        raise HelperError(
-            "there is no home directory for config.toml", "set HOME, or AWS_ECR_CONFIG_FILE"
-        )
-    return next((path for path in found if os.path.exists(path)), found[0])
-
-
-def _shown(text: str) -> str:
-    """Return what the user named, without anything that could be a password."""
-    return one_line(text.strip().rpartition("@")[2])[:253]
+    if not all(isinstance(helper, str) for helper in (data.get(HELPERS) or {}).values()):
+        raise HelperError(f'"{shown}": "{HELPERS}" holds something that is not a string', hint)

@@ -2,55 +2,76 @@
 
 A file of the user's state directory remembers, for each configuration file, the digest of what we
 left there and the edits that lead back. It holds fragments of layout and names of helpers: never
-the text of the configuration file, in which there may be passwords.
+the text of the configuration file, in which there may be passwords. Beside it lies the lock that
+keeps two runs of `configure` apart.
 """
 
 import os
 
-from ..errors import HelperError, one_line
-from . import jsontext
+from .. import PROGRAM, cache
+from ..errors import HelperError
+from . import jsontext, system, textfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
-    from .jsontext import Edit
+    from filelock import FileLock
+
+    from .textfile import Draft
 
 FILE_NAME = "configure.json"
+LOCK_NAME = "configure.lock"
+_PATIENCE = 5  # seconds for the lock: forty runs at once take less than two
+_SIZE_LIMIT = 8 << 20  # bytes, 8 MiB: a step is some hundred bytes
 
 
-class Draft:
-    """A text file that is being changed. ``text`` is ``None`` for a file that is not there."""
+def folder(environ: "Mapping[str, str]") -> str | None:
+    """Return the user's state directory, or ``None`` where we keep nothing.
 
-    __slots__ = ("path", "text", "undo", "was")
+    That is where there is no home, and where another user's home is given, as with sudo: what we
+    made there would be in that user's way.
+    """
+    found = _place(environ)
+    if found is None or os.name != "posix":
+        return found
+    above = found
+    while not os.path.exists(above):
+        above = os.path.dirname(above)
+    return found if os.stat(above).st_uid == os.geteuid() else None
 
-    def __init__(self, path: str, text: str | None) -> None:
-        self.path = path
-        self.was = text
-        self.text = text
-        self.undo: list[Edit] = []
 
-    @property
-    def changed(self) -> bool:
-        """Whether the file is to be written, or removed."""
-        return self.text != self.was
+class Alone:
+    """The lock that keeps other runs of `configure` out, as a context.
 
-    def edit(self, edit: "Edit") -> None:
-        """Make one change, and remember how it is taken back."""
-        text = self.text or ""
-        self.undo.append(jsontext.inverse(text, edit))
-        self.text = jsontext.apply(text, edit)
+    Its value says whether they are certain to be out. Without a lock to be had in time the command
+    goes on: it looks at every file again before it is replaced.
+    """
 
-    def save(self) -> None:
-        """Write the file in one step, with the mode it has, where a link points. See ``write``."""
-        if self.text is None:
-            path = os.path.realpath(self.path)
-            try:
-                os.unlink(path)
-            except OSError as error:
-                raise _unwritable(path, error) from None
-        elif self.changed:
-            write(self.path, self.text)
+    __slots__ = ("_lock", "_place")
+
+    def __init__(self, environ: "Mapping[str, str]") -> None:
+        self._place = folder(environ)
+        self._lock: FileLock | None = None
+
+    def __enter__(self) -> bool:
+        from filelock import FileLock, Timeout
+
+        path = os.path.join(self._place or "", LOCK_NAME)
+        if self._place is None or not _is_lock(self._place, path):
+            return False
+        lock = FileLock(path, mode=0o600, fallback_to_soft=False)
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except (Timeout, OSError, NotImplementedError):
+            return False
+        self._lock = lock
+        return True
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
 
 class Journal:
@@ -58,35 +79,24 @@ class Journal:
 
     __slots__ = ("_data", "_path")
 
-    def __init__(self) -> None:
-        import json
-
-        from platformdirs import user_state_dir
-
-        self._path = ""
-        self._data: dict[str, Any] = {}
-        try:
-            folder = user_state_dir("docker-credential-ecr", appauthor=False)
-            self._path = os.path.join(folder, FILE_NAME)
-            with open(self._path, encoding="utf-8") as file:
-                data = json.load(file)
-        except (OSError, ValueError, RuntimeError):  # RuntimeError: no home
-            return  # nothing is remembered: --remove then takes out what it finds
-        if isinstance(data, dict):
-            self._data = data
+    def __init__(self, environ: "Mapping[str, str]") -> None:
+        place = folder(environ)
+        self._path = os.path.join(place, FILE_NAME) if place is not None else ""
+        # Nothing may be remembered: --remove then takes out what it finds.
+        self._data = _read(self._path) if self._path else {}
 
     def displaced(self, path: str) -> dict[str, str]:
         """Return what was replaced in the file: the name of a helper, by the place it had."""
         return dict(self._entry(path).get("displaced", {}))
 
-    def record(self, draft: Draft, displaced: "dict[str, str | None]") -> None:
+    def record(self, draft: "Draft", displaced: "dict[str, str | None]") -> None:
         """Remember how to take ``draft`` back, and what it displaced (``None``: nothing any more).
 
         A journal that cannot be written is done without.
         """
         path = os.path.realpath(draft.path)
         entry = self._entry(path)
-        steps = entry.get("steps", [])
+        steps = list(entry.get("steps", []))
         before, after = _digest(draft.was), _digest(draft.text)
         known = next((n for n, step in enumerate(steps) if step["before"] == after), None)
         if known is not None:
@@ -124,61 +134,88 @@ class Journal:
         return found
 
     def _entry(self, path: str) -> "dict[str, Any]":
-        found = self._data.get(os.path.realpath(path))
-        return found if isinstance(found, dict) else {}
+        found: dict[str, Any] = self._data.get(os.path.realpath(path), {})
+        return found
 
     def _keep(self) -> None:
         import json
 
         if not self._path:
             return
+        textfile.sweep(self._path, alone=False)
         try:
-            write(self._path, json.dumps(self._data, indent=1) + "\n")
+            textfile.write(self._path, json.dumps(self._data, indent=1) + "\n")
         except HelperError:
             pass
 
 
-def write(path: str, text: str) -> None:
-    """Write ``text`` to ``path`` in one step: readers see the old file or the new one.
+def _place(environ: "Mapping[str, str]") -> str | None:
+    """Return what platformdirs calls the user's state directory; a test holds the two equal."""
+    if system.IS_LINUX:
+        chosen = environ.get("XDG_STATE_HOME", "").strip()
+        home = cache.home(environ)
+        if os.path.isabs(chosen):
+            return os.path.join(chosen, PROGRAM)
+        return os.path.join(home, ".local", "state", PROGRAM) if home else None
+    from platformdirs import user_state_dir
 
-    A link stays a link, the mode and the owner stay; a new file is for its owner only.
-    """
-    import contextlib
-
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    beside = f"{target}.{os.getpid()}.tmp"
     try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        try:
-            state = os.stat(target)
-        except FileNotFoundError:
-            state = None
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(beside, flags, 0o600)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(text.encode("utf-8"))
-                file.flush()
-                if state is not None and os.name == "posix":
-                    if (state.st_uid, state.st_gid) != (os.geteuid(), os.getegid()):
-                        with contextlib.suppress(PermissionError):  # not root: it is ours then
-                            os.fchown(file.fileno(), state.st_uid, state.st_gid)
-                    os.fchmod(file.fileno(), state.st_mode & 0o7777)
-                os.fsync(file.fileno())
-            os.replace(beside, target)
-        except BaseException:
-            os.unlink(beside)
-            raise
-    except OSError as error:
-        raise _unwritable(target, error) from None
+        return user_state_dir(PROGRAM, appauthor=False)
+    except RuntimeError:  # no home
+        return None
 
 
-def _unwritable(path: str, error: OSError) -> HelperError:
-    folder = one_line(os.path.dirname(path))
-    return HelperError(
-        f'cannot write "{one_line(path)}": {error.strerror}',
-        f'make the directory "{folder}" writable for you',
+def _is_lock(place: str, path: str) -> bool:
+    """Make the lock's file, and say whether it is one: no link, no second name, no other owner."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        textfile.make_folder(place)
+        descriptor = os.open(path, flags, 0o600)
+    except OSError:
+        return False
+    try:
+        state = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return not cache.file_fault(state)
+
+
+def _read(path: str) -> "dict[str, Any]":
+    """Return what is remembered, without the entries that are not of our making."""
+    import json
+
+    try:
+        with open(path, "rb") as file:
+            data = json.loads(file.read(_SIZE_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(data, dict):
+        return {}
+    return {place: entry for place, entry in data.items() if _is_entry(entry)}
+
+
+def _is_entry(entry: "Any") -> bool:
+    if not isinstance(entry, dict):
+        return False
+    steps, names = entry.get("steps"), entry.get("displaced")
+    return (
+        isinstance(steps, list)
+        and all(map(_is_step, steps))
+        and isinstance(names, dict)
+        and all(isinstance(name, str) for name in names.values())
+    )
+
+
+def _is_step(step: "Any") -> bool:
+    return (
+        isinstance(step, dict)
+        and isinstance(step.get("before"), str)
+        and isinstance(step.get("after"), str)
+        and isinstance(step.get("undo"), list)
+        and all(
+            isinstance(edit, list) and list(map(type, edit)) == [int, int, str]
+            for edit in step["undo"]
+        )
     )
 
 
@@ -187,4 +224,4 @@ def _digest(text: str | None) -> str:
 
     if text is None:
         return "absent"
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,7 +1,9 @@
 """Changes to the text of a JSON document that leave everything else of it as it is.
 
 A change is an ``Edit``: (start, end, replacement). New members take the layout of those that are
-there; a document without any layout gets Docker's own, which is one tab a level.
+there; a document without any layout gets Docker's own, which is one tab a level. A path names a
+member by its keys: the first is found in upper and lower case, as Docker finds the keys of its
+file, the others as they are: those are names of hosts.
 """
 
 TYPE_CHECKING = False
@@ -31,7 +33,7 @@ class _Object:
     def __init__(self, text: str, start: int) -> None:
         import json
 
-        decode = json.JSONDecoder().raw_decode
+        decode = json.JSONDecoder(parse_int=str).raw_decode  # Python refuses 4,300 digits
         self.open = start
         self.members: list[_Member] = []
         place = _skip(text, start + 1)
@@ -45,9 +47,12 @@ class _Object:
                 place = _skip(text, place + 1)
         self.close = place
 
-    def find(self, key: str) -> _Member | None:
+    def find(self, key: str, *, any_case: bool = False) -> _Member | None:
         # The last one counts, where a key is there twice.
-        return next((member for member in reversed(self.members) if member.key == key), None)
+        for member in reversed(self.members):
+            if member.key == key or (any_case and member.key.lower() == key.lower()):
+                return member
+        return None
 
 
 class _Layout:
@@ -92,7 +97,7 @@ def put(text: str, path: "Sequence[str]", value: str) -> "Edit":
     root = current = _Object(text, _skip(text, 0))
     layout = _Layout(text, root)
     for depth, key in enumerate(path):
-        member = current.find(key)
+        member = current.find(key, any_case=depth == 0)
         last = depth == len(path) - 1
         if member is None:
             new = layout.member(path[depth:], value, depth + 1)
@@ -106,23 +111,38 @@ def put(text: str, path: "Sequence[str]", value: str) -> "Edit":
     raise ValueError(path)
 
 
-def drop(text: str, path: "Sequence[str]") -> "Edit":
-    """Return the edit that removes the member at ``path``, which must be there."""
-    current = _Object(text, _skip(text, 0))
-    for key in path[:-1]:
-        member = current.find(key)
-        if member is None:
-            raise KeyError(key)
-        current = _Object(text, member.value)
-    member = current.find(path[-1])
-    if member is None:
-        raise KeyError(path[-1])
-    number = current.members.index(member)
-    if len(current.members) == 1:
-        return current.open + 1, current.close, ""
+def drop(text: str, path: "Sequence[str]") -> "Edit | None":
+    """Return the edit that removes the member at ``path``, or ``None`` if there is none.
+
+    Where the key is there more than once, one of them goes.
+    """
+    found = _find(text, _Object(text, _skip(text, 0)), path, any_case=True)
+    if found is None:
+        return None
+    place, member = found
+    number = place.members.index(member)
+    if len(place.members) == 1:
+        return place.open + 1, place.close, ""
     if number == 0:
-        return member.start, current.members[1].start, ""
-    return current.members[number - 1].end, member.end, ""
+        return member.start, place.members[1].start, ""
+    return place.members[number - 1].end, member.end, ""
+
+
+def _find(
+    text: str, place: _Object, path: "Sequence[str]", *, any_case: bool
+) -> "tuple[_Object, _Member] | None":
+    """Return the last member at ``path`` below ``place``, and the object that it is in."""
+    key, *rest = path
+    for member in reversed(place.members):
+        if member.key != key and not (any_case and member.key.lower() == key.lower()):
+            continue
+        if not rest:
+            return place, member
+        if text[member.value] == "{":
+            found = _find(text, _Object(text, member.value), rest, any_case=False)
+            if found is not None:
+                return found
+    return None
 
 
 def apply(text: str, edit: "Edit") -> str:
@@ -145,8 +165,9 @@ def masked(text: str, shown: "Sequence[str]") -> str:
     import re
 
     root = _Object(text, _skip(text, 0))
+    names = [name.lower() for name in shown]
     for member in reversed(root.members):
-        if member.key not in shown and text[member.value] in "{[":
+        if member.key.lower() not in names and text[member.value] in "{[":
             value = re.sub(
                 r'("(?:[^"\\]|\\.)*")(\s*:)?',  # a string, and the colon if it is a key
                 lambda found: found[0] if found[2] else '"..."',

@@ -2,11 +2,10 @@
 
 import time
 
-from .. import cache, tokens
-from ..errors import HelperError
-from . import docker
-from .status import span
-from .token import host_of
+from .. import cache, renewal
+from ..errors import HelperError, one_line
+from . import docker, registries, system
+from .console import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,15 +39,16 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     if cache.directory(console.environ) is None:
         raise HelperError(
             "there is no cache to keep new tokens in",
-            "unset AWS_ECR_DISABLE_CACHE, or set AWS_ECR_CACHE_DIR to a directory",
+            f"{system.unset('AWS_ECR_DISABLE_CACHE')}, or set AWS_ECR_CACHE_DIR to a directory",
         )
-    hosts = [host_of(name, console) for name in arguments.registries] or known(console)
+    named = [registries.host_of(name, console.environ) for name in arguments.registries]
+    hosts = named or _known(console)
     if not hosts:
         console.progress("no registry is known yet: name one")
     issued: dict[tuple[str, str], float] = {}
     status = 0
     for host in dict.fromkeys(hosts):
-        found = tokens.target(host, console.environ)
+        found = renewal.target(host, console.environ)
         if found is None:
             continue
         where, rule = found
@@ -56,7 +56,7 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
         shared = where.scope, rule.identity if rule is not None else ""
         console.progress(f"{host}: asking AWS")
         try:
-            token = tokens.renew(host, console.environ, newer_than=issued.get(shared, time.time()))
+            token = renewal.renew(host, console.environ, newer_than=issued.get(shared, time.time()))
         except HelperError as error:
             console.error(error)
             status = 1
@@ -69,7 +69,7 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     return status
 
 
-def known(console: "Console") -> list[str]:
+def _known(console: "Console") -> list[str]:
     """Return the registries with a token on disk, and those that Docker asks us about."""
     folder = cache.directory(console.environ)
     hosts = cache.hosts(folder) if folder is not None else []
@@ -84,7 +84,7 @@ def known(console: "Console") -> list[str]:
 
 
 def _is_ours(host: str, console: "Console") -> bool:
-    return tokens.target(host, console.environ) is not None
+    return renewal.target(host, console.environ) is not None
 
 
 def _warn_if_not_used(host: str, token: cache.Token, console: "Console") -> None:
@@ -96,6 +96,6 @@ def _warn_if_not_used(host: str, token: cache.Token, console: "Console") -> None
         )
     elif served is None or served.secret != token.secret:
         console.warn(
-            f'the new token for "{host}" could not be kept below "{folder}"',
-            "find out why: docker-credential-ecr doctor " + host,
+            f'the new token for "{host}" could not be kept below "{one_line(folder)}"',
+            f"find out why: docker-credential-ecr doctor {host}",
         )

@@ -3,10 +3,13 @@
 import time
 
 from .. import cache, registry
+from ..errors import one_line
+from .console import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from typing import Any
 
     from .console import Console
@@ -14,13 +17,15 @@ if TYPE_CHECKING:
 SUMMARY = "show the tokens on disk"
 DESCRIPTION = """\
 Show the tokens on disk: for which registry, of whose identity, how old, when
-they are renewed and when they end. The mark * is on those that Docker gets
+they will be renewed and when they end. The mark * is on those that Docker gets
 now; the others belong to another identity, or have ended."""
 EXAMPLE = """\
   docker-credential-ecr status
   docker-credential-ecr status --json
 """
-_HEADINGS = (" ", "REGISTRY", "IDENTITY", "ACCOUNT", "REGION", "AGE", "RENEWED", "ENDS")
+_HEADINGS = ("IDENTITY", "AGE", "NEXT RENEWAL", "ENDS")  # below each registry's name
+_INDENT = "    "
+_WIDEST = 32  # columns of an identity, so that a line has less than 80
 # Where the identity is to be seen: the conditions of an entry that name one.
 _NAMING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN")
 
@@ -28,7 +33,9 @@ _NAMING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_
 def arguments(parser: "argparse.ArgumentParser") -> None:
     """Add what this command takes."""
     parser.add_argument(
-        "--json", action="store_true", help="print a JSON list; times are seconds since 1970"
+        "--json",
+        action="store_true",
+        help="print a JSON list; times are seconds since 1970, null for never",
     )
 
 
@@ -49,21 +56,9 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     if not tokens:
         console.answer("no tokens on disk")
         return 0
-    rows = [_HEADINGS, *(_row(token, now) for token in tokens)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        console.answer(line.rstrip())
+    for line in _table(tokens, now):
+        console.answer(line)
     return 0
-
-
-def span(seconds: float) -> str:
-    """Return a length of time for people: the two largest units of it."""
-    minutes = int(abs(seconds)) // 60
-    if minutes < 1:
-        return f"{int(abs(seconds))} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _described(token: cache.Token, served: cache.Token | None) -> "dict[str, Any]":
@@ -77,19 +72,16 @@ def _described(token: cache.Token, served: cache.Token | None) -> "dict[str, Any
         "region": found.region if found is not None else "".join(scope[1:2]),
         "served": served is not None and served.name == token.name,
         "issued": token.issued,
-        "refresh": token.refresh,
-        "renew": token.renew,
+        # A login of the user's own is never renewed.
+        "refresh": None if token.is_login else token.refresh,
+        "renew": None if token.is_login else token.renew,
         "expires": token.expires,
     }
 
 
 def _identity(token: cache.Token) -> str:
     """Return what chose the identity when no rule did."""
-    conditions = dict(
-        line.removeprefix("env ").split("=", 1)
-        for line in token.conditions
-        if line.startswith("env ")
-    )
+    conditions = cache.variables(token.conditions)
     for name in _NAMING:
         if conditions.get(name):
             if name == "AWS_ACCESS_KEY_ID":
@@ -99,16 +91,39 @@ def _identity(token: cache.Token) -> str:
     return ""
 
 
+def _table(tokens: "list[dict[str, Any]]", now: float) -> "Iterator[str]":
+    """Yield two lines for each token, and a third if its identity is long."""
+    rows = [_HEADINGS, *(_row(token, now) for token in tokens)]
+    widths = [min(_WIDEST, max(map(len, column))) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        if number > 0:
+            token = tokens[number - 1]
+            yield f"{'*' if token['served'] else ' '} {_name(token)}"
+        identity, *times = row
+        if len(identity) > _WIDEST:
+            yield _INDENT + identity
+            identity = ""
+        cells = [identity, *times]
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield (_INDENT + "  ".join(padded)).rstrip()
+
+
+def _name(token: "dict[str, Any]") -> str:
+    name = one_line(token["registry"])
+    # A mapped name does not say where its registry is.
+    is_mapped = registry.parse(token["registry"]) is None and token["region"]
+    return f"{name} ({token['region']})" if is_mapped else name
+
+
 def _row(token: "dict[str, Any]", now: float) -> tuple[str, ...]:
     identity = " ".join(part for part in (token["identity"], token["source"]) if part)
+    renewal = "-"
+    if token["refresh"] is not None:
+        renewal = _moment(min(token["refresh"], token["renew"]), now, "at the next pull")
     return (
-        "*" if token["served"] else "",
-        token["registry"],
-        identity or "-",
-        token["account"] or "-",
-        token["region"] or "-",
+        one_line(identity) or "-",
         span(now - token["issued"]),
-        _moment(min(token["refresh"], token["renew"]), now, "due"),
+        renewal if token["expires"] > now else "-",
         _moment(token["expires"], now, "ended"),
     )
 

@@ -1,6 +1,7 @@
 """token: an authorization token for the registry's HTTP API."""
 
 from ..errors import HelperError
+from . import registries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,40 +45,17 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
 
     from .. import tokens
 
-    host = arguments.registry
-    host = default_registry(console) if host is None else host_of(host, console)
+    if arguments.registry is None:
+        host = registries.default_registry(console.environ)
+    else:
+        host = registries.host_of(arguments.registry, console.environ)
     token = tokens.authorize(host, console.environ)
-    if token is None:  # pragma: no cover - host_of and default_registry return ours only
+    if token is None:  # pragma: no cover - registries has looked
         raise HelperError(f'"{host}" is not an ECR registry')
     if arguments.password:
         console.answer(token.secret)
     else:
         basic = base64.b64encode(f"AWS:{token.secret}".encode()).decode()
         console.answer(f"Authorization: Basic {basic}" if arguments.header else basic)
-    console.stdout.flush()
     tokens.renew_behind(token, console.environ)
     return 0
-
-
-def host_of(name: str, console: "Console") -> str:
-    """Return the host of a registry of ours. Raises ``HelperError`` for any other."""
-    from .docker import server_of
-
-    return server_of(name, console.environ).partition(":")[0]
-
-
-def default_registry(console: "Console") -> str:
-    """Return the private registry of the caller's account and region. Raises ``HelperError``."""
-    from .. import registry, renewal
-    from ..deadline import Deadline
-    from ..ecr.request import caller
-
-    deadline = Deadline(renewal.timeout_of(console.environ), "the caller's identity")
-    found = deadline.run(lambda: caller(console.environ, deadline))
-    host = registry.private_host(found.account, found.region) if found.region else ""
-    if registry.parse(host) is None:
-        raise HelperError(
-            "no AWS region is configured, so there is no default registry",
-            "name the registry, or set AWS_REGION",
-        )
-    return host

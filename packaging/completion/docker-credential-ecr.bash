@@ -14,7 +14,7 @@ _docker_credential_ecr() {
         esac
         case ${COMP_WORDS[1]} in
         configure | doctor | token | refresh)
-            [[ $current == -* ]] || words+=" $(docker-credential-ecr list 2>/dev/null | tr '{,}' '\n\n\n' | sed -n 's|^ *"https://\([^"]*\)": *"AWS"$|\1|p')" ;;
+            [[ $current == -* ]] || words+=" $(docker-credential-ecr list 2>/dev/null | tr '{,}' '\n\n\n' | sed -n 's|^ *"\(https://\)\{0,1\}\([0-9A-Za-z][0-9A-Za-z._:-]*\)": *"AWS" *$|\2|p')" ;;
         esac
     fi
     COMPREPLY=($(compgen -W "$words" -- "$current"))

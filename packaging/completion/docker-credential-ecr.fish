@@ -25,6 +25,6 @@ complete -c docker-credential-ecr -n '__fish_seen_subcommand_from refresh' -s h 
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from completion' -s h -l help -d 'show the help'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 function __docker_credential_ecr_registries
-    docker-credential-ecr list 2>/dev/null | tr '{,}' '\n\n\n' | sed -n 's|^ *"https://\([^"]*\)": *"AWS"$|\1|p'
+    docker-credential-ecr list 2>/dev/null | tr '{,}' '\n\n\n' | sed -n 's|^ *"\(https://\)\{0,1\}\([0-9A-Za-z][0-9A-Za-z._:-]*\)": *"AWS" *$|\2|p'
 end
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from configure doctor token refresh' -a '(__docker_credential_ecr_registries)'

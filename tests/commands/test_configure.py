@@ -488,7 +488,7 @@ def test_a_mapped_name(helper, config, home) -> None:
         (("--all", HOST), "--all is for every registry"),
         (("http://user:canary@" + HOST,), "is not the name of a registry"),
         (("docker.io",), '"docker.io" is not an ECR registry'),
-        (("--al",), '"--al" means nothing to configure'),
+        (("--al",), 'configure does not have an option "--al"'),
     ],
 )
 def test_misuse(helper, config, arguments, reason: str) -> None:

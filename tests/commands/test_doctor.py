@@ -156,7 +156,7 @@ def test_nothing_is_wrong(whole, aws, tunnel) -> None:
     assert report.states("warning") == ["endpoint"]
     assert (report.json["registry"], report.json["version"]) == (HOST, __version__)
     assert tunnel.asked == [f"{HOST}:443"]
-    assert report.checks["credentials"]["message"] == "by way of env"
+    assert report.checks["credentials"]["message"] == "from the environment variables"
     assert aws.count("GetAuthorizationToken") == 1
 
 
@@ -199,7 +199,7 @@ def test_offline_asks_no_metadata(whole, aws, env) -> None:
     assert aws.requests == 0
     assert "credentials" in report.states("skipped")
     report = Report(whole)
-    assert report.checks["credentials"]["message"] == "by way of iam-role"
+    assert report.checks["credentials"]["message"] == "from the instance's role"
     assert report.status == 0, report.text
 
 
@@ -357,7 +357,7 @@ def test_10_cache_world_readable(whole, cache) -> None:
         path.chmod(mode | 0o044)
         report = Report(whole, "--offline")
         assert report.states("error") == ["cache"]
-        message = f'others may read or change "{path}"'
+        message = f'"{path}" can be read'
         report.expect("cache", "error", message, f"run: chmod -R go= '{cache}'")
         path.chmod(mode)
     assert Report(whole, "--offline").status == 0
@@ -443,7 +443,7 @@ def test_credentials_name_their_profile(whole, env, home) -> None:
     report = Report(whole)
     assert report.status == 0, report.text
     assert report.checks["credentials"]["message"] == (
-        f'by way of shared-credentials-file, profile "prod", then the role "{role}"'
+        f'from the shared credentials file, profile "prod", then the role "{role}"'
     )
     assert "user/AKIAPROD" in report.checks["identity"]["message"]
     assert "CANARY" not in report.text

@@ -1,0 +1,74 @@
+"""Which registry the user means: the one that is named, or that of the account and the region."""
+
+import os
+
+from .. import registry
+from ..errors import HelperError, one_line
+from . import survey, system
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def server_of(text: str, environ: "Mapping[str, str]") -> str:
+    """Return the registry that the user names, as Docker writes it: host, or host:port.
+
+    Raises ``HelperError`` if it is no registry of ours.
+    """
+    from .. import renewal
+
+    server = written(text)
+    host = server.partition(":")[0]
+    if registry.parse(host) is None and renewal.target(host, environ) is None:
+        raise HelperError(
+            f'"{host}" is not an ECR registry',
+            f"for a name of your own, add a [[registry]] rule with match and registry to "
+            f'"{one_line(rules_path(environ))}"',
+        )
+    return server
+
+
+def host_of(text: str, environ: "Mapping[str, str]") -> str:
+    """Return the host of the registry that the user names. Raises as ``server_of`` does."""
+    return server_of(text, environ).partition(":")[0]
+
+
+def written(text: str) -> str:
+    """Return a registry's name as Docker writes it: host, or host:port.
+
+    Raises ``HelperError`` for what is no such name.
+    """
+    parts = registry.split(text)
+    if parts is None:
+        raise HelperError(
+            f'"{registry.shown(text)}" is not the name of a registry',
+            "write a host, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com",
+        )
+    host, port = parts
+    return f"{host}:{port}" if port else host
+
+
+def default_registry(environ: "Mapping[str, str]") -> str:
+    """Return the private registry of the caller's account and region. Raises ``HelperError``."""
+    who = survey.caller(environ)
+    host = registry.private_host(who.account, who.region) if who.region else ""
+    if registry.parse(host) is None:
+        raise HelperError(
+            "no AWS region is configured, so there is no default registry",
+            "name the registry, or set AWS_REGION",
+        )
+    return host
+
+
+def rules_path(environ: "Mapping[str, str]") -> str:
+    """Return the path of our own configuration file: the one in use, or else the user's."""
+    from .. import settings
+
+    found = settings.paths(environ)
+    if not found:
+        raise HelperError(
+            "there is no home directory for config.toml",
+            f"set {system.home_variable()}, or AWS_ECR_CONFIG_FILE",
+        )
+    return next((path for path in found if os.path.exists(path)), found[0])

@@ -1,0 +1,29 @@
+"""What AWS would say to the user's identity, asked within the time that an answer may take."""
+
+from ..deadline import Deadline
+from ..ecr import request
+from ..renewal import timeout_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..registry import Registry
+    from ..settings import Rule
+
+
+def survey(
+    where: "Registry", rule: "Rule | None", environ: "Mapping[str, str]", *, offline: bool
+) -> request.Survey:
+    """Return where credentials for ``where`` come from, and where requests go.
+
+    ``offline`` asks only sources on this machine. Raises ``HelperError``.
+    """
+    deadline = Deadline(timeout_of(environ), f'"{where.host}"')
+    return deadline.run(lambda: request.survey(where, rule, environ, deadline, offline=offline))
+
+
+def caller(environ: "Mapping[str, str]", profile: str | None = None) -> request.Caller:
+    """Return whom STS says that we are. Raises ``HelperError``."""
+    deadline = Deadline(timeout_of(environ), "the caller's identity")
+    return deadline.run(lambda: request.caller(environ, deadline, profile))

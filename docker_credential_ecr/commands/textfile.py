@@ -1,0 +1,224 @@
+"""A text file of the user's that is changed in one step: readers see the old one or the new one.
+
+A link stays a link; mode, owner, access lists and extended attributes stay. A new file is for its
+owner only. What is written beside the file until then has a name of our own form, so that a run
+that was killed leaves nothing that the next one does not know.
+"""
+
+import os
+import stat
+import sys
+import time
+
+from ..errors import HelperError, one_line
+from . import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .jsontext import Edit
+
+_SUFFIX = ".docker-credential-ecr"
+_RANDOM = 8  # bytes; not the process id, which is no name across containers
+_LEFTOVER_AGE = 60  # seconds; writing such a file takes a few milliseconds
+_UNREAD = object()
+
+
+class Changed(HelperError):
+    """Another program changed the file since it was read: nothing has been written."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f'"{one_line(path)}" is being changed by another program', "run the command again"
+        )
+
+
+class Draft:
+    """A text file that is being changed. ``text`` is ``None`` for a file that is not there."""
+
+    __slots__ = ("path", "text", "undo", "was")
+
+    def __init__(self, path: str, text: str | None) -> None:
+        self.path = path
+        self.was = text
+        self.text = text
+        self.undo: list[Edit] = []
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file is to be written, or removed."""
+        return self.text != self.was
+
+    def edit(self, edit: "Edit") -> None:
+        """Make one change, and remember how it is taken back."""
+        text = self.text or ""
+        self.undo.append(jsontext.inverse(text, edit))
+        self.text = jsontext.apply(text, edit)
+
+    def save(self) -> None:
+        """Write the file, or remove it.
+
+        Raises ``Changed`` if it is no longer what it was, and ``HelperError`` if it cannot be done.
+        """
+        if self.changed:
+            _replace(self.path, self.text, self.was)
+
+    def take_back(self) -> None:
+        """Make the file again what it was before ``save``. Raises as ``save`` does."""
+        if self.changed:
+            _replace(self.path, self.was, self.text)
+
+
+def write(path: str, text: str) -> None:
+    """Write a file that only we write. Raises ``HelperError`` if it cannot be done."""
+    _replace(path, text, _UNREAD)
+
+
+def make_folder(folder: str) -> None:
+    """Make a directory and those above it, for the owner only."""
+    if os.path.isdir(folder):
+        return
+    above = os.path.dirname(folder)
+    if above != folder:
+        make_folder(above)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        return  # made meanwhile, or no directory: what follows says so
+    if os.name == "posix" and os.geteuid() == 0:
+        place = os.stat(above)
+        if place.st_uid != 0:
+            os.chown(folder, place.st_uid, place.st_gid, follow_symlinks=False)
+
+
+def sweep(path: str, *, alone: bool) -> None:
+    """Remove what a run that was killed left beside a file; the logins of the user are in it.
+
+    ``alone``: no other run of ours can be at it now. Else what is new stays.
+    """
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    limit = time.time() - (0 if alone else _LEFTOVER_AGE)
+    try:
+        found = [other for other in os.listdir(folder) if _is_ours(other, name)]
+    except OSError:
+        return
+    for other in found:
+        beside = os.path.join(folder, other)
+        try:
+            state = os.lstat(beside)
+            if stat.S_ISREG(state.st_mode) and state.st_mtime <= limit:
+                os.unlink(beside)
+        except OSError:
+            pass  # gone meanwhile, or another user's
+
+
+def _replace(path: str, text: str | None, was: object) -> None:
+    target = os.path.realpath(path)
+    try:
+        if text is None:
+            _still(target, was)
+            os.unlink(target)
+        else:
+            make_folder(os.path.dirname(target))
+            _write(target, text.encode("utf-8"), was)
+    except OSError as error:
+        folder = one_line(os.path.dirname(target))
+        raise HelperError(
+            f'cannot write "{one_line(target)}": {error.strerror}',
+            f'make the directory "{folder}" writable for you',
+        ) from None
+
+
+def _write(target: str, data: bytes, was: object) -> None:
+    folder, name = os.path.split(target)
+    beside = os.path.join(folder, f".{name}.{os.urandom(_RANDOM).hex()}{_SUFFIX}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(beside, flags, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            _dress(file.fileno(), target)
+            os.fsync(file.fileno())
+        # Docker takes no lock: between this look and the rename are some microseconds, in which a
+        # login could be lost. There is no exchange of files that is to be had everywhere.
+        _still(target, was)
+        _rename(beside, target)
+    except BaseException:
+        try:
+            os.unlink(beside)
+        except FileNotFoundError:
+            # Another run took it for a leftover: that run is at the same file.
+            raise Changed(target) from None
+        raise
+
+
+def _rename(beside: str, target: str) -> None:
+    """Put a file in the place of another. Windows refuses that while somebody reads the other."""
+    for pause in (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, None):  # seconds, in all 0.6
+        try:
+            os.replace(beside, target)
+        except PermissionError:
+            if os.name == "posix" or pause is None:
+                raise
+            time.sleep(pause)
+        else:
+            return
+
+
+def _still(target: str, was: object) -> None:
+    """Raise ``Changed`` unless the file says what it said (``None``: is not there)."""
+    if was is _UNREAD:
+        return
+    try:
+        with open(target, "rb") as file:
+            now: bytes | None = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        now = None
+    if now != (was.encode("utf-8") if isinstance(was, str) else None):
+        raise Changed(target)
+
+
+def _dress(descriptor: int, target: str) -> None:
+    """Give the new file what the old one has: owner, mode, access lists, extended attributes."""
+    if os.name != "posix":
+        return
+    try:
+        state = os.stat(target)
+    except FileNotFoundError:
+        # What root makes in a user's directory is the user's, as if made by its owner.
+        place = os.stat(os.path.dirname(target))
+        if os.geteuid() == 0 and place.st_uid != 0:
+            os.fchown(descriptor, place.st_uid, place.st_gid)
+        return
+    if (state.st_uid, state.st_gid) != (os.geteuid(), os.getegid()):
+        try:
+            os.fchown(descriptor, state.st_uid, state.st_gid)
+        except PermissionError:
+            pass  # not root: it is ours then
+    os.fchmod(descriptor, stat.S_IMODE(state.st_mode))
+    if sys.platform == "linux":
+        _copy_attributes(descriptor, target)
+
+
+def _copy_attributes(descriptor: int, target: str) -> None:
+    # Access lists are among them: system.posix_acl_access.
+    try:
+        names = os.listxattr(target)
+    except OSError:
+        return  # a file system without them
+    for name in names:
+        try:
+            os.setxattr(descriptor, name, os.getxattr(target, name))
+        except OSError:
+            pass  # one that only the system may set
+
+
+def _is_ours(name: str, target: str) -> bool:
+    start = f".{target}."
+    middle = name.removeprefix(start).removesuffix(_SUFFIX)
+    return (
+        name == f"{start}{middle}{_SUFFIX}"
+        and len(middle) == 2 * _RANDOM
+        and set(middle) <= set("0123456789abcdef")
+    )

@@ -29,7 +29,7 @@ class Stuck(Unavailable):
 class Deadline:
     """When an answer must be out, what it is about, and the step that is being taken.
 
-    ``stage`` is a present participle for messages: ``"calling \\"sts.amazonaws.com\\""``.
+    ``stage`` is what messages say after "while", such as ``reading the cache``.
     """
 
     __slots__ = ("_end", "_settled", "_stage_end", "seconds", "stage", "subject")

@@ -33,39 +33,21 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
     """Answer one request of the kubelet.
 
     ``read`` returns all of stdin, up to a limit in bytes. Raises ``HelperError``, which ``failure``
-    makes an answer of.
+    makes an answer of. What may hang is done in a thread: an answer or an error is out in time.
     """
-    deadline = Deadline(min(DEADLINE, renewal.timeout_of(environ) + 2), "the kubelet")
-    requests: list[dict[str, Any]] = []
-
-    # All of it in a thread: whatever hangs, an answer or an error is out in time.
-    def work(environ: "Mapping[str, str]") -> Answer:
-        if not requests:
-            deadline.doing("reading the request")
-            requests.append(_request(read(REQUEST_LIMIT)))
-        return _answer(requests[0], environ, deadline)
-
-    return renewal.without_hanging_disk(deadline, environ, work)
-
-
-def failure(error: HelperError) -> Answer:
-    """Return the answer that says ``error``: one line, as the kubelet's log has one for it."""
-    line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
-    return Answer(stderr=f"{PROGRAM}: {line}\n".encode("utf-8", "replace"), status=1)
-
-
-def _answer(
-    request: "Mapping[str, Any]", environ: "Mapping[str, str]", deadline: Deadline
-) -> Answer:
     import json
 
+    whole = Deadline(DEADLINE, "the kubelet")
+    whole.doing("reading the request")
+    request = whole.run(lambda: _request(read(REQUEST_LIMIT)))
     server = _server(request["image"])
     host = registry.host_of(server) if server else None
     token = None
     of_node = not (request.get("serviceAccountToken") and _role(request, environ))
     keep = NOT_OURS
     if host is not None:
-        deadline.doing("looking for a token")
+        # Two seconds are for what comes after, so that the error names the host.
+        deadline = Deadline(min(renewal.timeout_of(environ), whole.left - 2), f'"{host}"')
         try:
             if of_node:
                 token = tokens.authorize(host, environ, deadline)
@@ -86,6 +68,12 @@ def _answer(
         "auth": auth,
     }
     return Answer(json.dumps(response).encode("ascii"), behind=token if of_node else None)
+
+
+def failure(error: HelperError) -> Answer:
+    """Return the answer that says ``error``: one line, as the kubelet's log has one for it."""
+    line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
+    return Answer(stderr=f"{PROGRAM}: {line}\n".encode("utf-8", "replace"), status=1)
 
 
 def _request(data: bytes) -> "dict[str, Any]":
@@ -160,7 +148,7 @@ def _of_service_account(
         host,
         environ,
         deadline,
-        role_arn=_checked_role(request, environ),
+        role_arn=lambda: _checked_role(request, environ),
         session_name=session_name(identity_token),
         identity_token=identity_token,
     )

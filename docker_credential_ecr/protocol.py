@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 REQUEST_LIMIT = 64 << 10  # bytes, 64 KiB; a login is a few KiB
 READS = ("get", "store", "erase")  # the actions that have a request; the others read no stdin
-DISK_LIMIT = 5.0  # seconds for a login or a logout; nobody else can do these in place of the disk
+DISK_LIMIT = 5.0  # seconds for what cannot be done without the disk: a login, a logout, the rules
 
 
 def converse(action: str, request: bytes, environ: "Mapping[str, str]") -> Answer:
@@ -182,7 +182,13 @@ def _is_ours(host: str, environ: "Mapping[str, str]") -> bool:
 def _rules(environ: "Mapping[str, str]") -> "Settings":
     from . import settings
 
-    return settings.load(environ)
+    found: list[Settings] = []
+    if not cache.in_time(lambda: found.append(settings.load(environ)), DISK_LIMIT):
+        raise HelperError(
+            f"config.toml could not be read within {DISK_LIMIT:g} s",
+            "check that its file system responds, or name another file: AWS_ECR_CONFIG_FILE",
+        )
+    return found[0]
 
 
 def _ignores_logins(environ: "Mapping[str, str]") -> bool:

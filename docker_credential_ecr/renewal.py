@@ -23,12 +23,9 @@ from .errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import TypeVar
 
     from .ecr.request import Issued
     from .settings import Rule
-
-    T = TypeVar("T")
 
 TIMEOUT = 25.0  # seconds for everything: the kubelet kills at 60, people sooner
 TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
@@ -49,7 +46,8 @@ _EARLY_FROM, _EARLY_TO = 0.75, 0.95
 # The share of the rest of a token's life for which one renewal keeps others away, and the least
 # seconds: benchmarks/fleet.py shows what an outage costs.
 _PAUSE_FROM, _PAUSE_TO, _PAUSE_LEAST = 1 / 16, 1 / 8, 10
-_READING = "reading the cache"  # a stage
+_READING = "reading the cache"  # a stage, like the next
+_CONFIGURING = "reading the configuration file"
 # Variables that may hold a path relative to where the caller is.
 _PATH_VARIABLES = (
     *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_FILE", "BOTO_CONFIG"),
@@ -99,34 +97,20 @@ def renew(
     ``newer_than`` (epoch seconds) refuses tokens issued up to then. ``None`` if the host is not
     ours. Raises as ``before_answer`` does.
     """
-    found = target(host, environ)
-    if found is None:
-        return None
     import gc
 
     gc.disable()  # this process lives for half a second: collecting costs more than it frees
-    where, rule = found
-    deadline = deadline or Deadline(timeout_of(environ), f'"{host}"')
+    whole = deadline or Deadline(timeout_of(environ), f'"{host}"')
 
-    def work(environ: "Mapping[str, str]") -> Token:
-        return _Renewal(host, where, rule, environ, deadline).run(newer_than)
+    def work(environ: "Mapping[str, str]") -> Token | None:
+        whole.doing(_CONFIGURING)
+        found = target(host, environ)
+        return None if found is None else _Renewal(host, *found, environ, whole).run(newer_than)
 
     try:
-        return without_hanging_disk(deadline, environ, work)
-    except NoCredentials:
-        if where.service == "ecr-public":
-            raise CredentialsNotFound from None  # served anonymously, within tighter limits
-        raise
-
-
-def without_hanging_disk(
-    deadline: Deadline, environ: "Mapping[str, str]", work: "Callable[[Mapping[str, str]], T]"
-) -> "T":
-    """Return what ``work`` makes of ``environ``, or of one without a cache if its disk hangs."""
-    try:
-        return deadline.run(lambda: work(environ))
-    except Stuck:
-        return deadline.run(lambda: work({**environ, "AWS_ECR_DISABLE_CACHE": "1"}))
+        return whole.run(lambda: work(environ))
+    except Stuck:  # a disk that hangs under the cache breaks no pull
+        return whole.run(lambda: work({**environ, "AWS_ECR_DISABLE_CACHE": "1"}))
 
 
 def target(
@@ -143,33 +127,39 @@ def for_service_account(
     environ: "Mapping[str, str]",
     deadline: Deadline,
     *,
-    role_arn: str,
+    role_arn: "Callable[[], str]",
     session_name: str,
     identity_token: str,
 ) -> Token | None:
     """Return a token for a pod's own identity, which never touches the disk.
 
-    ``identity_token`` is the service account's JWT. ``None`` if the host is not ours.
+    ``identity_token`` is the service account's JWT; ``role_arn`` is called where a role is assumed.
+    ``None`` if the host is not ours. Raises ``HelperError``.
     """
-    found = target(host, environ)
-    if found is None:
-        return None
-    from .ecr import request
 
-    where, rule = found
-    issued = request.fetch_with_web_identity(
-        where,
-        rule,
-        environ,
-        deadline,
-        role_arn=role_arn,
-        session_name=session_name,
-        identity_token=identity_token,
-    )
-    # The role's session ends within the hour, the token does not (clients.md): the kubelet, which
-    # needs an answer at each start of a pod, keeps it for the token's own time.
-    end = issued.credentials_end if where.service == "ecr-public" else None
-    return _token(issued, host, where, credentials_end=end)
+    def work() -> Token | None:
+        deadline.doing(_CONFIGURING)
+        found = target(host, environ)
+        if found is None:
+            return None
+        from .ecr import request
+
+        where, rule = found
+        issued = request.fetch_with_web_identity(
+            where,
+            rule,
+            environ,
+            deadline,
+            role_arn=role_arn(),
+            session_name=session_name,
+            identity_token=identity_token,
+        )
+        # The role's session ends within the hour, a private token does not, and ECR takes it to its
+        # own end: the kubelet, which needs an answer at each start of a pod, may keep it as long.
+        end = issued.credentials_end if where.service == "ecr-public" else None
+        return _token(issued, host, where, credentials_end=end)
+
+    return deadline.run(work)
 
 
 def keep_login(host: str, secret: str, environ: "Mapping[str, str]") -> None:
@@ -396,7 +386,12 @@ class _Renewal:
     def _fetch(self) -> Token:
         from .ecr import request
 
-        issued = request.fetch(self.where, self.rule, self.environ, self.deadline)
+        try:
+            issued = request.fetch(self.where, self.rule, self.environ, self.deadline)
+        except NoCredentials:
+            if self.where.service == "ecr-public":
+                raise CredentialsNotFound from None  # served anonymously, within tighter limits
+            raise
         token = _token(issued, self.host, self.where, credentials_end=issued.credentials_end)
         return _with(token, identity=self.identity, name=self.name)
 

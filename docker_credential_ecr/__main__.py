@@ -63,7 +63,6 @@ def _answer(argv: list[str]) -> Answer:  # noqa: PLR0911 - one case a conversati
             request = _read(protocol.REQUEST_LIMIT) if action in protocol.READS else b""
             return protocol.converse(action, request, os.environ)
         if action == tokens.RENEWAL and len(argv) == 4 and argv[3].isdecimal():  # noqa: PLR2004 - host and time of issue
-            failure = _silent
             from . import renewal
 
             renewal.behind_answer(argv[2], os.environ, int(argv[3]))
@@ -86,11 +85,6 @@ def _answer(argv: list[str]) -> Answer:  # noqa: PLR0911 - one case a conversati
 
 def _told(error: HelperError) -> Answer:
     return Answer(stderr=report("error", error), status=1)
-
-
-def _silent(_: HelperError) -> Answer:
-    """Return the answer of a renewal that failed: it has no reader."""
-    return Answer(status=1)
 
 
 def _open_standard_streams() -> None:

@@ -260,7 +260,7 @@ def file_fault(state: os.stat_result) -> str:
         return "belongs to another user"
     if _POSIX and state.st_mode & 0o077:
         return "can be read or changed by others"
-    if _POSIX and state.st_nlink != 1:
+    if _POSIX and state.st_nlink > 1:  # 0: replaced since it was opened, and still whole
         return "has another name, too"
     return ""
 

@@ -230,6 +230,7 @@ def _put(place: Folder, name: str, data: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)  # where a file server says that it could not write
+        place.set_time(beside, time.time())  # by our clock, and not a file server's
         _again(lambda: place.rename(beside, name))
     except OSError:
         _remove(place, beside)

@@ -33,8 +33,9 @@ LOCK_SHARE = 0.35  # of the time-out; a lock that cannot be had by then is done 
 # Seconds between two looks for the token that another process is fetching: from, to. They grow, as
 # a herd of 200 that looks every 20 ms leaves no processor to the one that fetches.
 _POLL_FROM, _POLL_TO = 0.02, 0.3
-# Seconds for a renewal while a valid token is at hand: nobody waits longer for AWS to come back.
-SPARE_LIMIT = 2.0
+# Of the time-out, for a renewal while a valid token is at hand: 2 of 25 s. Nobody waits longer than
+# that for AWS to come back.
+SPARE_SHARE = 0.08
 KEEP_LIMIT = 2.0  # seconds for writing the cache; an answer does not wait longer for a disk
 MARGIN = 600  # seconds before expiry at which a token is renewed before it is served
 
@@ -64,7 +65,7 @@ def before_answer(
 ) -> Token | None:
     """Return a token for ``host`` that is not yet due, or ``token``, which is, if nobody answers.
 
-    While ``token`` is valid one process in some minutes asks AWS, and for ``SPARE_LIMIT`` seconds:
+    While ``token`` is valid one process in some minutes asks AWS, for a share of the time:
     in an outage nobody waits, and AWS is left alone. ``None`` if the host is not ours. Raises
     ``HelperError``; ``CredentialsNotFound`` where the client may go on anonymously.
     """
@@ -75,7 +76,7 @@ def before_answer(
     if folder is None or not _claim(folder, token, unwritable=True):
         return token
     try:
-        return renew(host, environ, whole.within(SPARE_LIMIT))
+        return renew(host, environ, whole.within(SPARE_SHARE * whole.left))
     except (Unavailable, NoCredentials, Ended, CredentialsNotFound):
         if time.time() < token.expires:
             return token
@@ -356,7 +357,7 @@ class _Renewal:
             self.deadline.doing("waiting for another process that asks AWS for the same")
             held = lock is None or _take(lock)  # then look once more: who had it before has written
             if not held:
-                time.sleep(pause * (0.5 + _draw()))
+                time.sleep(pause * (0.5 + draw()))
                 pause = min(1.5 * pause, _POLL_TO)
 
     def _found(self, folder: str, newer_than: float) -> Token | None:
@@ -430,7 +431,7 @@ def _token(
     if where.service == "ecr-public" and credentials_end is not None:
         # A private token outlives its credentials, a public one ends with them (clients.md).
         expires = min(expires, int(credentials_end))
-    refresh, renew_at = schedule(now, expires, credentials_end, _draw())
+    refresh, renew_at = schedule(now, expires, credentials_end, draw())
     return Token(
         host=host,
         secret=issued.password,
@@ -451,7 +452,7 @@ def _with(token: Token, **changes: object) -> Token:
 
 def _claim(folder: str, token: Token, *, unwritable: bool) -> bool:
     now = time.time()
-    life = pause(now, token.expires, _draw())
+    life = pause(now, token.expires, draw())
     return keeping.claim(folder, token, now, life, unwritable=unwritable)
 
 
@@ -463,7 +464,7 @@ def _is_relative(path: str) -> bool:
     return bool(path) and not path.startswith(("/", "~"))
 
 
-def _draw() -> float:
+def draw() -> float:
     """Return a random number from 0 up to 1 (``random`` costs 10 ms to import)."""
     return int.from_bytes(os.urandom(4), "big") / 2**32
 

@@ -12,7 +12,7 @@ import platformdirs
 import pytest
 from kit import HOST
 
-from docker_credential_ecr import cache, settings
+from docker_credential_ecr import PROGRAM, cache, keeping
 
 PACKAGE = "docker_credential_ecr"
 # The first floor and below, without AWS, without settings: what a `get` from disk may load.
@@ -57,15 +57,15 @@ def environ(tmp_path):
         refresh=now + 3600,
         renew=now + 7200,
         expires=now + 7200,
-        name="default",
+        name="0123456789abcdef",
         scope="ecr us-east-1",
         conditions=[
             "unset AWS_PROFILE",
             cache.state_of(f"{tmp_path}/config"),
-            f"boot {cache.boot_id()}",
+            cache.boot(),
         ],
     )
-    assert cache.write(folder, token)
+    assert keeping.write(folder, token, begun=time.time())
     return {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "AWS_ECR_CACHE_DIR": folder}
 
 
@@ -88,7 +88,7 @@ def test_a_hit_elsewhere_loads_no_more(environ, tmp_path, changed):
         del environ["HOME"]
     else:
         (tmp_path / ".cache").mkdir()
-        os.rename(environ.pop("AWS_ECR_CACHE_DIR"), tmp_path / ".cache" / cache.APPLICATION)
+        os.rename(environ.pop("AWS_ECR_CACHE_DIR"), tmp_path / ".cache" / PROGRAM)
     bare, _ = imported(["-c", "pass"], environ)
     hit, answer = imported([script(), "get"], environ, HOST)
 
@@ -169,8 +169,3 @@ def test_the_cache_directory_of_our_own_variables(monkeypatch, changes, expected
         monkeypatch.setenv(name, value)
 
     assert cache.directory(os.environ) == expected
-
-
-def test_the_name_of_the_application_is_one():
-    """Cache and configuration are looked for under the same name."""
-    assert cache.APPLICATION == settings.APPLICATION == "docker-credential-ecr"

@@ -135,7 +135,7 @@ def test_list_is_the_union(helper, vault, aws) -> None:
     helper.get()
     done = helper("list")
     assert (done.status, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {f"https://{HOST}": "AWS", ELSEWHERE: "me"}
+    assert json.loads(done.stdout) == {HOST: "AWS", ELSEWHERE: "me"}
 
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo not json", "echo []", "echo null", ":"])
@@ -144,7 +144,7 @@ def test_list_survives_the_fallback(helper, vault, aws, answer: str) -> None:
     vault.write_text(f"#!/bin/sh\n{answer}\n")
     helper.get()
     done = helper("list")
-    assert (done.status, json.loads(done.stdout)) == (0, {f"https://{HOST}": "AWS"})
+    assert (done.status, json.loads(done.stdout)) == (0, {HOST: "AWS"})
 
 
 def test_a_helper_that_is_killed(helper, vault) -> None:

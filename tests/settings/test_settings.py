@@ -202,8 +202,12 @@ ALLOWED_KEYS = (
         ("[[registry]]\nmatch = '*.example.com'", "matches no ECR hostname", "registry = "),
         ("[[registry]]\nmatch = 'x*.dkr.ecr.us-east-1.amazonaws.com'", "matches no ECR", ""),
         ("[[registry]]\nmatch = '*.dkr.ecr.cn-north-1.amazonaws.com'", "matches no ECR", ""),
-        (f"[[registry]]\nmatch = '*'\nregistry = '{HOST}'", "too wide", "last two labels"),
-        (f"[[registry]]\nmatch = 'a.*.io'\nregistry = '{HOST}'", "too wide", "last two labels"),
+        (f"[[registry]]\nmatch = '*'\nregistry = '{HOST}'", "too wide", "spell out the domain"),
+        (
+            f"[[registry]]\nmatch = 'a.*.io'\nregistry = '{HOST}'",
+            "too wide",
+            "spell out the domain",
+        ),
         ("[[registry]]\nmatch = 'a.b'\nregistry = 'docker.io'", "is not the hostname of an", HOST),
         (f"[[registry]]\n{MATCH}profile = ['p']", '"profile" in [[registry]] number 1', "quotes"),
         (
@@ -496,7 +500,7 @@ def test_a_mapped_name(helper, aws, env, home) -> None:
     answer = helper.get(f"https://{name}/v1/")
     assert aws.issued[answer.secret][1] == "eu-west-1"
     assert f'"ServerURL":"https://{name}/v1/"' in answer.stdout
-    assert helper("list").stdout == f'{{"https://{name}":"AWS"}}\n'
+    assert helper("list").stdout == f'{{"{name}":"AWS"}}\n'
     assert helper("erase", stdin=name).status == 0
     assert helper("list").stdout == "{}\n"
     assert helper("store", stdin=login("my-own-login", server=name)).status == 0

@@ -14,11 +14,12 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import CALL, HOST, HOUR, LIFE, PATIENCE, age_all, login, need, until
+from kit import CALL, HOST, HOUR, LIFE, PATIENCE, age_all, entries, login, need, until
 
-from docker_credential_ecr import tokens
+from docker_credential_ecr import renewal
 
 MINUTE = 60  # seconds
+PATIENT = "100"  # seconds of a time-out that leaves a renewal of a valid token eight
 HANGING = "5"  # seconds until what hangs is given up: enough to get there on a busy machine
 
 FRESH = 5 * HOUR  # before `refresh`, wherever it was drawn
@@ -128,8 +129,9 @@ def test_renewal_behind_if_the_user_wants_that(at, aws, env, helper, word):
     until(lambda: aws.count(CALL) == 2)
 
 
-def test_late_tokens_are_renewed_before_the_answer(at, aws, helper):
+def test_late_tokens_are_renewed_before_the_answer(at, aws, env, helper):
     """From `renew` on the new token is the answer."""
+    env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
 
     at(LATE)
@@ -149,7 +151,6 @@ REFUSALS = [
     {"code": "AccessDeniedException"},
     {"code": "UnrecognizedClientException"},
     {"code": "InvalidSignatureException"},
-    {"code": "ExpiredTokenException"},
     {"code": "SomethingNew"},
     {"body": b'{"authorizationData":[]}'},
 ]
@@ -158,7 +159,7 @@ REFUSALS = [
 @pytest.mark.parametrize("outage", OUTAGES, ids=str)
 def test_late_tokens_serve_during_an_outage(at, aws, env, helper, outage):
     """Between `renew` and `expires`, with nobody to ask: the old token, without a word."""
-    env["AWS_ECR_TIMEOUT"] = HANGING
+    env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
 
     at(LATE)
@@ -174,7 +175,7 @@ def test_throttling_is_an_outage(aws, env, helper, cache):
 
     The token is made older, as libfaketime breaks the pauses between the tries.
     """
-    env.update(AWS_ECR_TIMEOUT=HANGING, AWS_MAX_ATTEMPTS="1")
+    env.update(AWS_ECR_TIMEOUT=PATIENT, AWS_MAX_ATTEMPTS="1")
     old = helper.get().secret
     aws.fault(CALL, code="ThrottlingException")
 
@@ -199,8 +200,9 @@ def test_late_tokens_serve_when_the_network_is_gone(at, aws, env, helper):
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)
-def test_late_tokens_do_not_serve_after_a_refusal(at, aws, helper, refusal):
+def test_late_tokens_do_not_serve_after_a_refusal(at, aws, env, helper, refusal):
     """Between `renew` and `expires`, when AWS says no: the error, not the old token."""
+    env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
 
     at(LATE)
@@ -367,27 +369,82 @@ def test_a_renewal_does_not_outlive_its_deadline(aws, env, helper, cache, renewa
 
 
 def test_a_renewal_that_failed_is_not_tried_at_every_get(aws, helper, cache, renewals):
-    """Refused behind the answer: the next gets do not ask again, until the claim is old."""
+    """Failed behind the answer: the next gets do not ask again, until the claim has ended."""
     old = helper.get().secret
     age_all(cache, DUE)
-    aws.fault(CALL, code="AccessDeniedException")
+    aws.fault(CALL, status=500)
     helper.get()
-    until(lambda: aws.count(CALL) == 2)
+    until(lambda: aws.count(CALL) >= 2)
     until(lambda: not renewals())
+    asked = aws.count(CALL)
 
     for _ in range(5):
         answer = helper.get()
         assert (answer.secret, answer.stderr) == (old, "")
     assert renewals() == []
-    assert aws.count(CALL) == 2
+    assert aws.count(CALL) == asked
 
     [claim] = (cache / HOST).glob(".*.renewal")
-    long_ago = time.time() - 2 * (tokens.CLAIM_LIFE + 256)
-    os.utime(claim, (long_ago, long_ago))
+    os.utime(claim, (time.time() - 1, time.time() - 1))
     aws.clear()
     helper.get()
     until(lambda: helper.get().secret != old)
-    assert aws.count(CALL) == 3
+    assert aws.count(CALL) == asked + 1
+
+
+def test_in_an_outage_a_node_asks_once(aws, env, helper, cache):
+    """What one process has just met the next does not meet again: it serves the late token."""
+    env["AWS_ECR_TIMEOUT"] = PATIENT
+    old = helper.get().secret
+    age_all(cache, LATE)
+    aws.fault(CALL, status=500)
+    helper.get()
+    asked = aws.count(CALL)
+
+    assert {helper.get().secret for _ in range(5)} == {old}
+    assert aws.count(CALL) == asked > 1
+
+
+def test_a_session_that_has_ended_is_no_refusal(aws, env, helper, cache):
+    """A private token lives to its own end, whatever becomes of the credentials."""
+    env["AWS_ECR_TIMEOUT"] = PATIENT
+    old = helper.get().secret
+    age_all(cache, LATE)
+    aws.fault(CALL, code="ExpiredTokenException")
+
+    assert helper.get().secret == old
+    assert aws.count(CALL) == 2
+
+
+DENIED = [{"code": "AccessDeniedException"}, {"code": "UnrecognizedClientException"}]
+
+
+@pytest.mark.parametrize("denied", DENIED, ids=str)
+@pytest.mark.parametrize("when", ["behind the answer", "refresh", "refused, then a 500"])
+def test_never_after_aws_said_no(aws, env, helper, cache, renewals, denied, when):
+    """When AWS refuses the identity its token goes, whoever was told, and stays away."""
+    env["AWS_ECR_TIMEOUT"] = PATIENT
+    old = helper.get().secret
+    aws.fault(CALL, **denied)
+    if when == "behind the answer":
+        age_all(cache, DUE)
+        assert helper.get().secret == old
+        until(lambda: aws.count(CALL) == 2)
+        until(lambda: not renewals())
+    elif when == "refresh":
+        assert helper("refresh", HOST).status == 1
+    else:
+        age_all(cache, LATE)
+        assert helper.get().status == 1
+        aws.clear()
+        aws.fault(CALL, status=500)
+        env["AWS_ECR_TIMEOUT"] = HANGING
+
+    answer = helper.get()
+
+    assert answer.status == 1
+    assert old not in answer.stdout
+    assert entries(cache) == []
 
 
 @pytest.mark.parametrize("in_its_place", ["a directory", "the claim of another"])
@@ -402,6 +459,7 @@ def test_a_renewal_that_cannot_be_claimed_costs_nothing(aws, helper, cache, in_i
         os.utime(claim, (0, 0))
     else:
         claim.touch()
+        os.utime(claim, (time.time() + MINUTE, time.time() + MINUTE))
 
     answer = helper.get()
 
@@ -440,7 +498,7 @@ def test_the_times_are_in_order(life, credentials, draw):
     """Whatever is issued and drawn: issued <= refresh <= renew <= expires and credentials' end."""
     end = None if credentials is None else EPOCH + credentials
 
-    refresh, renew = tokens.schedule(EPOCH, EPOCH + life, end, draw)
+    refresh, renew = renewal.schedule(EPOCH, EPOCH + life, end, draw)
 
     assert EPOCH <= refresh <= renew <= EPOCH + life
     if end is not None:
@@ -449,8 +507,8 @@ def test_the_times_are_in_order(life, credentials, draw):
 
 def test_the_times_of_a_whole_life():
     """A token of 12 hours: left alone for 5, renewed behind from 10 on, and before at 11:50."""
-    first, renew = tokens.schedule(0, LIFE, None, 0.0)
-    last, _ = tokens.schedule(0, LIFE, None, 0.999999)
+    first, renew = renewal.schedule(0, LIFE, None, 0.0)
+    last, _ = renewal.schedule(0, LIFE, None, 0.999999)
 
     assert FRESH < first < last < DUE
     assert renew == LIFE - 10 * MINUTE
@@ -459,7 +517,7 @@ def test_the_times_of_a_whole_life():
 
 def test_the_draw_is_a_draw():
     """Nodes that booted together draw different times."""
-    drawn = {tokens.draw() for _ in range(100)}
+    drawn = {renewal.draw() for _ in range(100)}
 
     assert len(drawn) > 90
     assert all(0 <= number < 1 for number in drawn)

@@ -10,6 +10,7 @@ import pytest
 from kit import CALL, HOST, OTHER_ACCOUNT, OTHER_REGION, answers, herd, until
 
 from docker_credential_ecr import cache as tokens_on_disk
+from docker_credential_ecr import keeping
 
 HERD = 200  # processes, as the kubelet of a full node starts them
 PROFILES = """
@@ -220,10 +221,10 @@ def test_a_reader_never_sees_half_an_entry(tmp_path):
             refresh=now + 60,
             renew=now + 60,
             expires=now + 60,
-            name="one",
+            name="0123456789abcdef",
             conditions=["unset NEVER"],
         )
-        assert tokens_on_disk.write(folder, token)
+        assert keeping.write(folder, token, begun=time.time())
 
     def write_all():
         for number in range(200):

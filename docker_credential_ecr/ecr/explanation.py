@@ -249,7 +249,7 @@ def _of_authorities(error: Exception, names: Names) -> HelperError | None:
     import botocore.exceptions as aws
 
     setting, path = names.authorities
-    if isinstance(error, aws.HTTPClientError) and path and not os.path.isfile(path):
+    if isinstance(error, aws.SSLError) and path and not os.path.isfile(path):
         return Unavailable(
             f'{names.trying}: {setting} names "{one_line(path)}", and there is no such file',
             f"correct {setting}, or remove it",

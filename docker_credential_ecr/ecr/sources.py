@@ -65,6 +65,11 @@ SECRET_VARIABLES = (
 )
 _ENVIRONMENT = "env"  # botocore's name for keys in variables
 _MACHINE = "iam-role"  # botocore's name for credentials from the instance metadata service
+# What a file is that is not there, or not for us: no trouble of this machine's.
+_NO_TROUBLE = (
+    *(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError),
+    BlockingIOError,
+)
 # Sources of credentials that are asked over the network.
 NETWORK = ("container-role", _MACHINE)
 
@@ -132,15 +137,19 @@ def _program(command: str) -> str:
 
 
 def unreadable(environ: "Mapping[str, str]") -> OSError | None:
-    """Return why one of the AWS files cannot be opened here and now, or ``None`` if all can.
+    """Return why one of the AWS files cannot be read here and now, or ``None`` if all can.
 
     botocore takes such a file for one that is not there, which would make another identity.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # it may be a FIFO
     for path in _aws_files(environ):
         try:
-            os.close(os.open(cache.expanded(os.path.expandvars(path), environ), flags))
-        except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
+            descriptor = os.open(cache.expanded(os.path.expandvars(path), environ), flags)
+            try:
+                os.read(descriptor, 1)
+            finally:
+                os.close(descriptor)
+        except (*_NO_TROUBLE, ValueError):
             pass
         except OSError as error:
             return error

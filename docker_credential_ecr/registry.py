@@ -149,6 +149,11 @@ def private_host(account: str, region: str) -> str:
     return f"{account}.dkr.ecr.{region}.{_domain(region, dual_stack=False)}"
 
 
+def domain(region: str) -> str:
+    """Return the domain of the partition that a region is in, or nothing for what is no region."""
+    return (_domain(region, dual_stack=False) or "") if _is_region(region) else ""
+
+
 def hosts_in(account: str, region: str) -> list[str]:
     """Return every hostname of an account's private registry in a region."""
     return [

@@ -4,8 +4,12 @@ A message takes names, never the request, and nothing of a reply but its error c
 a secret.
 """
 
+import errno
+import os
+
 from .. import registry
 from ..errors import Denied, Ended, HelperError, NoCredentials, Refused, Unavailable, one_line
+from .retries import THROTTLED, TRANSIENT, code_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,21 +24,8 @@ _PROXY_HINT = "if this network has a proxy, set HTTPS_PROXY"
 _UNPARSED = "ResponseParserError"  # botocore.parsers has it, which is not loaded for a name
 _CODE_LENGTH = 64  # characters of an error code that are shown; AWS's longest has 38
 _SERVER_ERROR = 500  # HTTP: from here on it is the server's fault
+_TOO_MANY = 429  # HTTP
 
-_THROTTLED = frozenset(
-    (
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "LimitExceededException",
-        "SlowDown",
-        "PriorRequestNotComplete",
-    )
-)
 _INVALID_KEYS = frozenset(
     (
         "UnrecognizedClientException",
@@ -51,22 +42,48 @@ _INVALID_KEYS = frozenset(
 _EXPIRED = frozenset(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"))
 _SKEWED = frozenset(("RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"))
 _DENIED = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))
+# This machine's own trouble, and nobody's refusal: no descriptor, no memory, no process to be had,
+# a disk that fails.
+_TROUBLE = frozenset(
+    (
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOBUFS),
+        *(errno.EIO, errno.ENOSPC, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)),
+    )
+)
+
+
+class TooLarge(Exception):
+    """What came is larger than anything that AWS says."""
 
 
 class Names:
     """What a message may name. ``host`` is empty where nobody asked for a registry.
 
-    ``role`` is an ARN or empty, ``profile`` a name or empty, ``sso_login`` a command.
+    ``role`` is an ARN or empty, ``profile`` a name or empty, ``sso_login`` a command;
+    ``authorities`` the setting that names a file of certificates, and the file, both empty if there
+    is none; ``unreadable`` why one of AWS's own files could not be opened.
     """
 
-    __slots__ = ("host", "profile", "role", "service", "sso_login")
+    __slots__ = ("authorities", "host", "profile", "role", "service", "sso_login", "unreadable")
 
-    def __init__(self, *, host: str, service: str, profile: str, role: str, sso_login: str) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        service: str,
+        profile: str,
+        role: str,
+        sso_login: str,
+        authorities: tuple[str, str] = ("", ""),
+        unreadable: OSError | None = None,
+    ) -> None:
         self.host = host
         self.service = service
         self.profile = one_line(profile)
         self.role = one_line(role)
         self.sso_login = sso_login
+        self.authorities = authorities
+        self.unreadable = unreadable
 
     @property
     def wanted(self) -> str:
@@ -94,19 +111,14 @@ class Names:
         return f' "{self.role}"' if self.role else ""
 
 
-def no_credentials(names: Names) -> NoCredentials:
+def no_credentials(names: Names) -> HelperError:
     """Return what to say when no source offers credentials."""
-    return NoCredentials(
+    return _of_machine(None, names) or NoCredentials(
         f"no AWS credentials for {names.wanted}: none in the environment, the AWS files, "
         "a container or the instance metadata service",
         "run: aws configure, or aws configure sso",
         "or name a profile: AWS_PROFILE=... or a [[registry]] rule in config.toml",
     )
-
-
-def is_throttling(error: "Any") -> bool:
-    """Whether AWS refused a call (a ``ClientError``) only because there were too many."""
-    return _code(error) in _THROTTLED
 
 
 def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
@@ -115,13 +127,10 @@ def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
     ``looking`` says that it came up while credentials were looked for, so that what could not be
     understood came from one of their sources.
     """
-    import botocore.exceptions as aws
-
-    if isinstance(error, aws.ClientError):
-        return _of_reply(error, names)
-    if isinstance(error, aws.NoCredentialsError):
-        return no_credentials(names)
-    for explained in (_of_session, _of_configuration, _of_network, _of_system):
+    for explained in (
+        *(_of_machine, _of_authorities, _of_network, _of_reply),
+        *(_of_session, _of_configuration, _of_system),
+    ):
         if (found := explained(error, names)) is not None:
             return found
     if looking:
@@ -133,11 +142,31 @@ def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
     return Refused(f"{names.trying}: the reply is not AWS's", ENDPOINT_HINT)
 
 
+def _of_machine(error: Exception | None, names: Names) -> HelperError | None:
+    """Return what to say when this machine is in trouble: nobody has refused."""
+    # Who could not read AWS's files asked as somebody else, or did not ask, whatever came of it.
+    cause = names.unreadable or _cause(error)
+    if isinstance(cause, MemoryError):
+        what = "out of memory"
+    elif isinstance(cause, OSError) and (cause is names.unreadable or cause.errno in _TROUBLE):
+        what = str(cause.strerror).lower()
+        if cause.filename:
+            what = f'"{one_line(str(cause.filename))}": {what}'
+    else:
+        return None
+    return Unavailable(
+        f"{names.trying}: {what}, on this machine",
+        "try again, and check its memory, its disks and the limits of its processes: ulimit -a",
+    )
+
+
 def _of_session(error: Exception, names: Names) -> HelperError | None:
     """Return what to say of a session that has ended, or of a source that failed."""
     import botocore.exceptions as aws
 
     trying, named = names.trying, names.named
+    if isinstance(error, aws.NoCredentialsError):
+        return no_credentials(names)
     if isinstance(error, aws.UnauthorizedSSOTokenError | aws.SSOError | aws.TokenRetrievalError):
         return Ended(
             f"{trying}: the SSO session{named} has expired or was never opened",
@@ -146,11 +175,6 @@ def _of_session(error: Exception, names: Names) -> HelperError | None:
     if isinstance(error, _named(aws, "LoginError")):
         return Ended(
             f"{trying}: the login session{named} has expired", "run: aws login" + names.flag
-        )
-    if isinstance(error, aws.MissingDependencyException):
-        return Refused(
-            f"{trying}: a login session{named} needs the package awscrt",
-            "run: pip install 'botocore[crt]', in the environment of this program",
         )
     if isinstance(error, aws.MetadataRetrievalError):
         return Unavailable(
@@ -194,6 +218,11 @@ def _of_configuration(error: Exception, names: Names) -> HelperError | None:
             "see the profiles there are: aws configure list-profiles",
             f"or make it: aws configure --profile {name}",
         )
+    if isinstance(error, aws.MissingDependencyException):
+        return Refused(
+            f"{trying}: a login session{named} needs the package awscrt",
+            "run: pip install 'botocore[crt]', in the environment of this program",
+        )
     if isinstance(error, aws.PartialCredentialsError):
         missing = one_line(str(error.kwargs.get("cred_var", "")))
         return Refused(
@@ -211,6 +240,19 @@ def _of_configuration(error: Exception, names: Names) -> HelperError | None:
         return Refused(
             f"{trying}: the AWS configuration{where} is not valid",
             "run: aws configure list" + names.flag,
+        )
+    return None
+
+
+def _of_authorities(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say when there is no file of certificate authorities to trust."""
+    import botocore.exceptions as aws
+
+    setting, path = names.authorities
+    if isinstance(error, aws.SSLError) and path and not os.path.isfile(path):
+        return Unavailable(
+            f'{names.trying}: {setting} names "{one_line(path)}", and there is no such file',
+            f"correct {setting}, or remove it",
         )
     return None
 
@@ -238,7 +280,9 @@ def _of_network(error: Exception, names: Names) -> HelperError | None:
         )
     if isinstance(error, aws.EndpointConnectionError):
         return _of_connection(error, names)
-    if isinstance(error, aws.HTTPClientError | aws.ConnectionError):
+    if isinstance(error, aws.HTTPClientError | aws.ConnectionError) and not isinstance(
+        _cause(error), TooLarge
+    ):
         return Unavailable(
             f'{trying}: the connection to "{_endpoint(error)}" broke',
             "try again, and check the network and proxy settings",
@@ -247,8 +291,11 @@ def _of_network(error: Exception, names: Names) -> HelperError | None:
 
 
 def _of_system(error: Exception, names: Names) -> HelperError | None:
-    """Return what to say when a file or the library itself fails, and no reply."""
+    """Return what to say when a file or the library itself fails, or a reply is none of AWS's."""
     import botocore.exceptions as aws
+
+    if isinstance(_cause(error), TooLarge):
+        return Refused(f"{names.trying}: a reply is larger than any of AWS's", ENDPOINT_HINT)
 
     if isinstance(error, OSError) and error.filename:
         return Refused(
@@ -276,21 +323,26 @@ def _of_connection(error: "Any", names: Names) -> HelperError:
     return Unavailable(f'{names.trying}: "{endpoint}" {what}', _ROUTE_HINT, _PROXY_HINT)
 
 
-def _of_reply(error: "Any", names: Names) -> HelperError:  # noqa: PLR0911 - one case a cause
+def _of_reply(  # noqa: PLR0911 - one case a cause
+    error: "Any", names: Names
+) -> HelperError | None:
     """Return what to say when AWS answered with an error."""
+    import botocore.exceptions as aws
+
+    if not isinstance(error, aws.ClientError):
+        return None
     trying, named = names.trying, names.named
     code = one_line(_code(error))[:_CODE_LENGTH]
     operation = one_line(str(error.operation_name))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _THROTTLED:
+    if code in THROTTLED or status == _TOO_MANY:
         return Unavailable(
             f"{trying}: AWS throttles this account's calls of {operation}",
             "try again in a minute; the cache must be writable, so that each node calls rarely",
         )
-    if status >= _SERVER_ERROR:
-        return Unavailable(
-            f"{trying}: {operation} failed with status {status}", "try again in a minute"
-        )
+    if status >= _SERVER_ERROR or code in TRANSIENT:
+        failure = f"status {status}" if status >= _SERVER_ERROR else f'"{code}"'
+        return Unavailable(f"{trying}: {operation} failed with {failure}", "try again in a minute")
     if _is_skewed(error, code):
         return Refused(
             f"{trying}: AWS refused the time of the request",
@@ -357,7 +409,12 @@ def _is_skewed(error: "Any", code: str) -> bool:
 
 
 def _code(error: "Any") -> str:
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    return code_of(error.response)
+
+
+def _cause(error: object) -> object:
+    """Return the exception that botocore's HTTP session has wrapped, else the error itself."""
+    return getattr(error, "kwargs", {}).get("error", error)
 
 
 def _endpoint(error: "Any") -> str:

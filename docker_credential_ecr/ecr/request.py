@@ -3,12 +3,12 @@
 Whatever botocore raises here leaves as one of our errors: ``_Request.explained`` is the only gate.
 """
 
-import os
 import time
 
 from .. import PROGRAM, registry
 from ..errors import HelperError, Refused
 from . import explanation, session, sources
+from .retries import Retries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5  # seconds; the whole answer has 25
 READ_TIMEOUT = 10  # seconds
 PASSWORD_LIMIT = 64 << 10  # characters; AWS names no limit, 2,700 were seen
-THROTTLE_PAUSE = 8.0  # seconds, the longest pause between two tries while AWS throttles us
 LOOKING = "looking for AWS credentials"  # a stage
-PATIENCE = 0.8  # of the time there is, after which a throttled call is not tried again
+_LEAST = 0.1  # seconds for a connection or an answer: none at all would mean without end
+# What botocore's rules make of a region that they do not know: a host of the commercial partition.
+_COMMERCIAL = ("amazonaws.com", "api.aws")
+_COMMERCIAL_SUFFIXES = tuple(f".{domain}" for domain in _COMMERCIAL)
 
 
 class Issued:
@@ -154,18 +156,22 @@ def survey(
         credentials = opened.get_credentials()
         if credentials is not None and not offline:
             credentials.get_frozen_credentials()
-        endpoint = request.client(where.service).meta.endpoint_url
+        endpoint = request.endpoint()
         opened.set_config_variable("ignore_configured_endpoint_urls", "true")
-        plain = _Request(environ, deadline, where=where, opened=opened)
+        request.rule = None
         return Survey(
             str(credentials.method) if credentials is not None else "",
             str(request.profile or opened.get_config_variable("profile") or ""),
             endpoint,
-            plain.client(where.service).meta.endpoint_url,
-            str(opened.get_config_variable("ca_bundle") or ""),
+            request.endpoint(),
+            session.authorities(opened, environ)[1],
         )
 
     return request.explained(work, looking=True)
+
+
+class _Stop(Exception):
+    """Raised in the place of a request."""
 
 
 class _Request:
@@ -182,7 +188,6 @@ class _Request:
         where: "Registry | None" = None,
         rule: "Rule | None" = None,
         profile: str | None = None,
-        opened: "Any" = None,
     ) -> None:
         self.environ = environ
         self.deadline = deadline
@@ -190,20 +195,47 @@ class _Request:
         self.rule = rule
         self.profile = rule.profile if rule is not None else profile
         self.configured_region = ""  # known once the session is there
-        self._session = opened
+        self._session: Any = None
 
     @property
     def session(self) -> "Any":
         if self._session is None:
             self.deadline.doing("loading the AWS library")
-            opened = session.load(self.profile)
+            opened = session.load(self.profile, self.environ)
             # botocore does not read AWS_REGION.
             region = opened.get_config_variable("region") or self.environ.get("AWS_REGION") or ""
             self.configured_region = str(region)
             # For STS, which has no region of its own.
             opened.set_config_variable("region", region or self.region)
+            self._limit(opened)
             self._session = opened
         return self._session
+
+    def _limit(self, opened: "Any") -> None:
+        """Set how long and how often ``opened`` asks, whichever client of it: STS and SSO, too."""
+        import botocore.config
+
+        mode = self.environ.get("AWS_RETRY_MODE") or opened.get_scoped_config().get("retry_mode")
+        retries: dict[str, Any] = {"mode": mode}
+        if not mode:
+            try:
+                calls = opened.get_config_variable("max_attempts")
+            except ValueError:
+                raise Refused(
+                    "the number of attempts that is configured for AWS is not a number",
+                    "correct AWS_MAX_ATTEMPTS, or max_attempts in the AWS config file",
+                ) from None
+            opened.register("needs-retry", Retries(self.deadline, calls).needs_retry)
+            retries = {"mode": "standard", "total_max_attempts": 1}
+        left = max(self.deadline.left, _LEAST)
+        opened.set_default_client_config(
+            botocore.config.Config(
+                connect_timeout=min(CONNECT_TIMEOUT, left),
+                read_timeout=min(READ_TIMEOUT, left),
+                retries=retries,
+            )
+        )
+        opened.register("before-send", self._before_send)
 
     @property
     def region(self) -> str:
@@ -228,10 +260,12 @@ class _Request:
         """Return the names in a message, which must not fail because of its decoration."""
         chain: sources.Chain = ()
         profile = self.profile
+        authorities = ("", "")
         try:
             if self._session is not None:
                 profile = profile or self._session.get_config_variable("profile")
                 chain = sources.chain_of(self._session)
+                authorities = session.authorities(self._session, self.environ)
         except Exception:  # noqa: BLE001, S110 - what is wrong with it is being explained
             pass
         of_rule = self.rule.role_arn if self.rule is not None else None
@@ -241,6 +275,8 @@ class _Request:
             profile=str(profile or ""),
             role=of_rule or sources.role_of(chain, self.environ),
             sso_login=sources.sso_login(chain),
+            authorities=authorities,
+            unreadable=sources.unreadable(self.environ),
         )
 
     def identify(self) -> tuple[str, float | None, list[str]]:
@@ -257,7 +293,7 @@ class _Request:
                 raise explanation.no_credentials(self._names())
             credentials.get_frozen_credentials()
             method = str(credentials.method)
-            added += sources.of_credentials(method, chain)
+            added += sources.of_credentials(method, chain, self.environ)
             return method, sources.end_of(credentials), added
 
         return self.explained(work, looking=True)
@@ -271,27 +307,52 @@ class _Request:
 
         where = self.where if self.where is not None and self.where.service == service else None
         endpoint = self.rule.endpoint_url if self.rule is not None and where is not None else None
-        client = self.session.create_client(
+        return self.session.create_client(
             service,
             region_name=self.region,
             endpoint_url=endpoint,
             config=botocore.config.Config(
                 signature_version=None if signed else botocore.UNSIGNED,
-                connect_timeout=CONNECT_TIMEOUT,
-                read_timeout=READ_TIMEOUT,
                 # The host's own flavour; where it has none, what the user configured for AWS.
                 use_fips_endpoint=True if where is not None and where.fips else None,
                 use_dualstack_endpoint=True if where is not None and where.dual_stack else None,
             ),
             **(keys or {}),
         )
-        client.meta.events.register("before-send", self._note_endpoint)
-        if where is not None and where.fips:
-            client.meta.events.register("before-send", self._refuse_plain_endpoint)
-        return client
 
-    def _note_endpoint(self, request: "Any", **_: "Any") -> None:
-        self.deadline.doing(f'calling "{registry.shown(request.url)}"')
+    def endpoint(self) -> str:
+        """Return the URL of the endpoint that the registry's token is asked of, without asking.
+
+        What botocore would request, which is not always what ``meta.endpoint_url`` says.
+        """
+        found: list[str] = []
+
+        def stop(request: "Any", **_: "Any") -> None:
+            found.append(request.url)
+            raise _Stop
+
+        client = self.client(self.where.service if self.where else "sts", signed=False)
+        client.meta.events.register("before-send", stop)
+        try:
+            client.get_authorization_token()
+        except _Stop:
+            pass
+        return found[0]
+
+    def _before_send(self, request: "Any", **_: "Any") -> None:
+        """Note where a request goes, and keep it from another partition's host."""
+        endpoint = registry.shown(request.url)
+        self.deadline.doing(f'calling "{endpoint}"')
+        for region in endpoint.split("."):
+            domain = registry.domain(region)
+            if domain and domain not in _COMMERCIAL and endpoint.endswith(_COMMERCIAL_SUFFIXES):
+                raise Refused(
+                    f'the AWS library does not know the region "{region}": it would ask '
+                    f'"{endpoint}", in another partition than "{domain}"',
+                    "get a newer one: pip install --upgrade botocore, or a newer release of this"
+                    " program",
+                    "or name the endpoint: endpoint_url in the registry's rule in config.toml",
+                )
 
     def _refuse_plain_endpoint(self, request: "Any", **_: "Any") -> None:
         """Keep a request for a FIPS registry from a configured endpoint: botocore sends it."""
@@ -337,24 +398,14 @@ class _Request:
         where = self.where
         if where is None:
             raise TypeError("no registry to ask a token for")
-        return self.explained(lambda: self._token(where, keys))
 
-    def _token(self, where: "Registry", keys: "Mapping[str, str]") -> tuple[str, float]:
-        import botocore.exceptions
+        def work() -> tuple[str, float]:
+            client = self.client(where.service, keys)
+            if where.fips:
+                client.meta.events.register("before-send", self._refuse_plain_endpoint)
+            return _checked(client.get_authorization_token(), where)
 
-        client = self.client(where.service, keys)
-        pause = 0.5  # seconds, doubled at every try, drawn from zero up to it
-        while True:
-            try:
-                return _checked(client.get_authorization_token(), where)
-            except botocore.exceptions.ClientError as error:
-                pause = min(2 * pause, THROTTLE_PAUSE)
-                wait = pause * int.from_bytes(os.urandom(2), "big") / 65536
-                left = self.deadline.left - (1 - PATIENCE) * self.deadline.seconds
-                if not explanation.is_throttling(error) or wait > left:
-                    raise
-                self.deadline.doing("waiting, as AWS throttles this account")
-                time.sleep(wait)
+        return self.explained(work)
 
 
 def _keys(answer: "Mapping[str, Any]") -> "tuple[dict[str, str], float]":
@@ -382,9 +433,12 @@ def _checked(answer: "Mapping[str, Any]", where: "Registry") -> tuple[str, float
         raise _not_ecrs(where, "its token is not for the user AWS")
     if len(password) > PASSWORD_LIMIT:
         raise _not_ecrs(where, "its token is too long")
-    proxy = registry.parse(str(data.get("proxyEndpoint") or ""))
-    if proxy is not None and proxy.region != where.region:
-        raise _not_ecrs(where, "it is for another region")
+    if where.service == "ecr":  # ECR Public names none
+        proxy = registry.parse(str(data.get("proxyEndpoint") or ""))
+        if proxy is None or proxy.service != "ecr":
+            raise _not_ecrs(where, "it is for no registry of ECR")
+        if proxy.region != where.region:
+            raise _not_ecrs(where, "it is for another region")
     expires = _timestamp(data.get("expiresAt"))
     if expires is None:
         raise _not_ecrs(where, "its token has no expiry")

@@ -4,27 +4,36 @@ botocore is boto3's own core; ``import boto3`` itself is left out, as it loads t
 of another service, which costs more than the rest of a miss (benchmarks/README.md).
 """
 
+import functools
 import os
+
+from .explanation import TooLarge
+from .process import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 # The services that an answer may need: for the token, for roles, for SSO and login sessions.
 _SERVICES = ("ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts")
 
 
-def load(profile: str | None) -> "Any":
+REPLY_LIMIT = 1 << 20  # bytes, 1 MiB; the largest answer that we ask for has 4 KiB
+
+
+def load(profile: str | None, environ: "Mapping[str, str]") -> "Any":
     """Return a botocore session that reads only the data files of the services that we call.
 
     Left alone, it lists 440 service folders and parses an endpoints.json of 1.2 MB, a third of the
     time that a client takes. The loader is a component that botocore lets its user register; one
     with data paths of the user's own (AWS_DATA_PATH, ~/.aws/models) is left as it is.
     """
+    import botocore.exceptions
     import botocore.loaders
     import botocore.session
 
+    _bound()
     session = botocore.session.Session(profile=profile)
 
     class Loader(botocore.loaders.Loader):  # type: ignore[misc]
@@ -34,16 +43,80 @@ def load(profile: str | None) -> "Any":
             return list(_SERVICES)
 
         def load_data_with_path(self, name: str) -> "tuple[Any, str]":
-            if name != "endpoints":
-                return super().load_data_with_path(name)  # type: ignore[no-any-return]
-            partitions, path = super().load_data_with_path("partitions")
-            return _endpoints(partitions), path
+            if name == "endpoints":
+                try:
+                    partitions, path = super().load_data_with_path("partitions")
+                    return _endpoints(partitions), path
+                except (botocore.exceptions.DataNotFoundError, LookupError, TypeError):
+                    pass  # a botocore with other files than those that we know: by its own then
+            return super().load_data_with_path(name)  # type: ignore[no-any-return]
 
     own = os.path.expanduser(botocore.loaders.Loader.CUSTOMER_DATA_PATH)
-    if session.get_config_variable("data_path") or os.path.isdir(own):
-        return session
-    session.register_component("data_loader", Loader())
+    if not session.get_config_variable("data_path") and not os.path.isdir(own):
+        session.register_component("data_loader", Loader())
+    if any(not path.strip() for _, path in _authorities(session, environ)):
+        # botocore takes an empty setting for a file without a name.
+        session.set_config_variable("ca_bundle", authorities(session, environ)[1] or True)
     return session
+
+
+def authorities(session: "Any", environ: "Mapping[str, str]") -> tuple[str, str]:
+    """Return the setting that names a file of certificate authorities, and the file; or nothing.
+
+    A setting that is empty is as if it were not there.
+    """
+    for setting, path in _authorities(session, environ):
+        if path.strip():
+            return setting, path
+    return "", ""
+
+
+def _authorities(session: "Any", environ: "Mapping[str, str]") -> list[tuple[str, str]]:
+    """Return the settings that there are, empty or not, in botocore's order."""
+    found = (
+        ("AWS_CA_BUNDLE", environ.get("AWS_CA_BUNDLE")),
+        ("ca_bundle", session.get_scoped_config().get("ca_bundle")),
+        ("REQUESTS_CA_BUNDLE", environ.get("REQUESTS_CA_BUNDLE")),
+    )
+    return [(setting, path) for setting, path in found if path is not None]
+
+
+@functools.cache
+def _bound() -> None:
+    """Put limits where botocore has none, and no place for its user to set any.
+
+    The size of a reply, from wherever it comes, and the life of a ``credential_process``. Both by
+    a subclass in the place of the class, under its public name; tests hold each to it.
+    """
+    import botocore.awsrequest
+    import botocore.credentials
+
+    class Reply(botocore.awsrequest.AWSResponse):  # type: ignore[misc]
+        """A response whose body is read up to a limit."""
+
+        _content: bytes | None
+
+        @property
+        def content(self) -> bytes:
+            if self._content is None:
+                chunks: list[bytes] = []
+                size = 0
+                for chunk in self.raw.stream():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > REPLY_LIMIT:
+                        raise TooLarge
+                self._content = b"".join(chunks)
+            return self._content
+
+    class Provider(botocore.credentials.ProcessProvider):  # type: ignore[misc]
+        """botocore's own, with a process that ends with us."""
+
+        def __init__(self, profile_name: str, load_config: "Callable[[], Any]") -> None:
+            super().__init__(profile_name, load_config, popen=Process)
+
+    botocore.awsrequest.AWSResponse = Reply
+    botocore.credentials.ProcessProvider = Provider
 
 
 def _endpoints(partitions: "Mapping[str, Any]") -> "dict[str, Any]":

@@ -4,6 +4,7 @@ Read from botocore's configprovider.py, configloader.py, credentials.py and util
 condition is written is ``cache``'s alone.
 """
 
+import os
 import time
 
 from .. import cache
@@ -62,7 +63,13 @@ SECRET_VARIABLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+_ENVIRONMENT = "env"  # botocore's name for keys in variables
 _MACHINE = "iam-role"  # botocore's name for credentials from the instance metadata service
+# What a file is that is not there, or not for us: no trouble of this machine's.
+_NO_TROUBLE = (
+    *(FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError),
+    BlockingIOError,
+)
 # Sources of credentials that are asked over the network.
 NETWORK = ("container-role", _MACHINE)
 
@@ -74,21 +81,18 @@ def conditions(environ: "Mapping[str, str]") -> list[str]:
     lines = [cache.variable(name, environ) for name in VARIABLES]
     lines += [cache.residue(name, environ) for name in SECRET_VARIABLES]
     files = [
-        _state(environ.get("AWS_CONFIG_FILE", "~/.aws/config"), environ),
-        _state(environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), environ),
+        *(_expanded_state(path, environ) for path in _aws_files(environ)),
         *(cache.state_of(path) for path in settings.paths(environ)),
     ]
     if "BOTO_CONFIG" in environ:
-        files.append(_state(environ["BOTO_CONFIG"], environ))
+        files.append(_expanded_state(environ["BOTO_CONFIG"], environ))
     else:
-        files += [_state("/etc/boto.cfg", environ), _state("~/.boto", environ)]
+        files += [_expanded_state(path, environ) for path in ("/etc/boto.cfg", "~/.boto")]
+    if environ.get("AWS_CREDENTIAL_FILE"):
+        files.append(cache.state_of(cache.expanded(environ["AWS_CREDENTIAL_FILE"], environ)))
     files += [
-        _state(environ[name], environ)
-        for name in (
-            "AWS_CREDENTIAL_FILE",
-            "AWS_WEB_IDENTITY_TOKEN_FILE",
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-        )
+        cache.state_of(environ[name])
+        for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
         if environ.get(name)
     ]
     return [*lines, *dict.fromkeys(files)]
@@ -103,14 +107,53 @@ def of_chain(chain: "Chain") -> list[str]:
     ]
 
 
-def of_credentials(method: str, chain: "Chain") -> list[str]:
+def of_credentials(method: str, chain: "Chain", environ: "Mapping[str, str]") -> list[str]:
     """Return the conditions that credentials add which came by ``method`` (botocore's name)."""
+    added = []
     of_machine = method.endswith(_MACHINE) or any(
         profile.get("credential_source", "").lower() == "ec2instancemetadata"
         for _, profile in chain
     )
-    # For this boot only: an image of the disk must not carry the token to another machine.
-    return [cache.boot()] if of_machine else []
+    if of_machine:
+        # For this boot only: an image of the disk must not carry the token to another machine.
+        added.append(cache.boot())
+    for _, profile in chain if method != _ENVIRONMENT else ():
+        program = _program(profile.get("credential_process", ""))
+        if program and not os.path.dirname(program):
+            added.append(cache.variable("PATH", environ))  # which chooses the program
+        elif program and not os.path.isabs(program):
+            added.append(cache.unknown(program))  # the caller's directory does, and is not ours
+    return added
+
+
+def _program(command: str) -> str:
+    """Return the program that a ``credential_process`` names, as botocore splits it."""
+    import botocore.compat
+
+    try:
+        return str(next(iter(botocore.compat.compat_shell_split(command)), ""))
+    except ValueError:
+        return ""  # an open quote: botocore has said so
+
+
+def unreadable(environ: "Mapping[str, str]") -> OSError | None:
+    """Return why one of the AWS files cannot be read here and now, or ``None`` if all can.
+
+    botocore takes such a file for one that is not there, which would make another identity.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # it may be a FIFO
+    for path in _aws_files(environ):
+        try:
+            descriptor = os.open(cache.expanded(os.path.expandvars(path), environ), flags)
+            try:
+                os.read(descriptor, 1)
+            finally:
+                os.close(descriptor)
+        except (*_NO_TROUBLE, ValueError):
+            pass
+        except OSError as error:
+            return error
+    return None
 
 
 def chain_of(session: "Any") -> "list[tuple[str, Mapping[str, str]]]":
@@ -156,7 +199,21 @@ def end_of(credentials: "Any") -> float | None:
     return time.time() + low
 
 
-def _state(path: str, environ: "Mapping[str, str]") -> str:
-    """Return the condition of a file by the name that the user gave it."""
-    # A path with a variable in it depends on more than we record: it is never a condition.
-    return cache.unknown(path) if "$" in path else cache.state_of(cache.expanded(path, environ))
+def _aws_files(environ: "Mapping[str, str]") -> tuple[str, str]:
+    """Return the names of AWS's two files, as the user wrote them."""
+    return (
+        environ.get("AWS_CONFIG_FILE", "~/.aws/config"),
+        environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+    )
+
+
+def _expanded_state(path: str, environ: "Mapping[str, str]") -> str:
+    """Return the condition of a file in whose name botocore expands variables and a tilde.
+
+    So it does for AWS's own files and for boto's (configloader.py, ``$NAME``, on Windows ``%NAME%``
+    too), and for no others.
+    """
+    # One that depends on more variables than we record: it never holds.
+    if os.path.expandvars(path) != path:
+        return cache.unknown(path)
+    return cache.state_of(cache.expanded(path, environ))

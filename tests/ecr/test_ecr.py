@@ -215,7 +215,7 @@ def test_the_lean_session_resolves_as_botocores_own(region):
             return None  # botocore's older tables know no such endpoint, its rule sets do
         return seen
 
-    ours = session.load(None)
+    ours = session.load(None, {})
     stock = botocore.session.Session()
     services = {"ecr": "get_authorization_token", "sts": "get_caller_identity"}
     if region == "us-east-1":
@@ -639,7 +639,7 @@ FAILURES = [
     (proxy_wants_a_user, "the proxy", "check HTTPS_PROXY"),
     (tls_unknown, "TLS with", "AWS_CA_BUNDLE"),
     (tls_of_something_else, "TLS with", "AWS_CA_BUNDLE"),
-    (ca_bundle_missing, "", "AWS_CA_BUNDLE"),
+    (ca_bundle_missing, "AWS_CA_BUNDLE names", "correct AWS_CA_BUNDLE, or remove it"),
     (throttled, "AWS throttles this account's calls", "try again in a minute"),
     (server_error, "GetAuthorizationToken failed with status 500", "try again in a minute"),
     (dropped, "the connection to", "try again"),
@@ -796,12 +796,22 @@ def test_a_reply_that_is_not_ecrs(aws, helper, cache, reply_):
     assert HOST in answer.stdout
 
 
-@pytest.mark.parametrize("endpoint", [None, "", f"https://{HOST}", "https://vpce.example.com"])
-def test_a_reply_with_another_endpoint(aws, helper, endpoint):
-    """ECR's proxy endpoint is checked where it names a registry, and else does not matter."""
+@pytest.mark.parametrize(
+    "endpoint", [f"https://{HOST}", f"https://{ACCOUNT}.dkr-ecr.us-east-1.on.aws"]
+)
+def test_a_reply_for_a_registry_of_the_region(aws, helper, endpoint):
+    """ECR names a registry of the region that was asked, in whichever form."""
     aws.fault(CALL, body=reply(data(proxyEndpoint=endpoint)))
 
     assert helper.get().secret == "c2VjcmV0CANARY"
+
+
+@pytest.mark.parametrize("endpoint", [None, "", "https://vpce.example.com", f"https://{PUBLIC}"])
+def test_a_reply_for_no_registry_of_ecr(aws, helper, cache, endpoint):
+    """A token whose proxy endpoint is no private registry is refused: it is not ECR's."""
+    aws.fault(CALL, body=reply(data(proxyEndpoint=endpoint)))
+
+    check(helper.get(), "it is for no registry of ECR", "check what AWS_ENDPOINT_URL", cache)
 
 
 def test_a_token_that_ends_sooner(aws, helper, cache):
@@ -826,9 +836,8 @@ def test_a_token_that_claims_to_live_for_ever(aws, helper, cache):
     assert int(times["expires"]) - int(times["issued"]) == 12 * 3600
 
 
-def test_throttling_that_passes(aws, env, helper):
+def test_throttling_that_passes(aws, helper):
     """A burst of throttling is waited out, within the time-out."""
-    env["AWS_MAX_ATTEMPTS"] = "1"
     aws.fault(CALL, code="ThrottlingException", times=2)
 
     assert helper.get().secret in aws.issued

@@ -26,6 +26,16 @@ import urllib.parse
 from typing import Self
 
 ACCOUNT = "123456789012"
+# The beginning of a region's name, and the domain of its registries.
+DOMAINS = {
+    "cn-": "amazonaws.com.cn",
+    "eusc-": "amazonaws.eu",
+    "us-iso-": "c2s.ic.gov",
+    "us-isob-": "sc2s.sgov.gov",
+    "eu-isoe-": "cloud.adc-e.uk",
+    "us-isof-": "csp.hci.ic.gov",
+    "": "amazonaws.com",
+}
 ROLE = "node-role"  # what the instance metadata service names
 _SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]*)/([^/]+)/aws4_request")
 
@@ -55,6 +65,7 @@ class Fault:
     hang: bool = False  # no answer until ``clear`` or the end
     drop: bool = False  # the connection is closed without an answer
     body: bytes | None = None  # this body in place of the answer; status 200 unless given
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)  # of what fails
 
 
 class FakeAWS:
@@ -237,7 +248,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return
             elif fault.body is not None:
                 body = fault.body.encode() if isinstance(fault.body, str) else fault.body
-                self._send(fault.status, body)
+                self._send(fault.status, body, headers=fault.headers)
                 return
             elif fault.delay and not fault.code:
                 time.sleep(fault.delay)
@@ -268,9 +279,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "/token": "CreateToken",
         }.get(path, f"{self.command} {path}")
 
-    def _send(self, status: int, body: bytes, kind: str = "application/x-amz-json-1.1") -> None:
+    def _send(
+        self,
+        status: int,
+        body: bytes,
+        kind: str = "application/x-amz-json-1.1",
+        headers: dict[str, str] | None = None,
+    ) -> None:
         with contextlib.suppress(OSError):
             self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -285,10 +304,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 f"<Type>Sender</Type><Code>{code}</Code><Message>{fault.message}</Message>"
                 "</Error><RequestId>1</RequestId></ErrorResponse>"
             )
-            self._send(fault.status, xml.encode(), "text/xml")
+            self._send(fault.status, xml.encode(), "text/xml", fault.headers)
         else:
             body = {"__type": code, "message": fault.message}
-            self._send(fault.status, json.dumps(body).encode())
+            self._send(fault.status, json.dumps(body).encode(), headers=fault.headers)
 
     def _token(self, call: Call) -> dict[str, object]:
         aws = self.server.aws
@@ -299,8 +318,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         }
 
     def _answer_GetAuthorizationToken(self, call: Call, _: dict[str, str]) -> None:
-        china = call.region.startswith("cn-")
-        domain = "amazonaws.com.cn" if china else "amazonaws.com"
+        domain = next(d for prefix, d in DOMAINS.items() if call.region.startswith(prefix))
         endpoint = self.server.aws.proxy_endpoint
         data = {
             **self._token(call),

@@ -1,7 +1,7 @@
 """configure: have Docker ask us, for single registries or for all, and take that back."""
 
 from ..errors import HelperError
-from . import docker, registries, textfile
+from . import registries, textfile
 from .journal import Alone
 from .plan import Plan
 
@@ -65,9 +65,9 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
         return 0
     _plan(arguments, console)  # what cannot be meant is refused before anything is made
     with Alone(console.environ) as alone:
-        textfile.sweep(docker.config_path(console.environ), alone=alone)
         for attempt in range(1, _ATTEMPTS + 1):
             plan = _plan(arguments, console)
+            plan.sweep(alone=alone)
             try:
                 plan.carry_out(console)
                 break

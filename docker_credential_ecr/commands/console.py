@@ -1,5 +1,8 @@
 """Where a command speaks: answers to stdout, everything else to stderr under the program's name."""
 
+import errno
+import os
+
 from ..errors import HelperError, lines
 
 TYPE_CHECKING = False
@@ -40,6 +43,8 @@ class Console:
         except BrokenPipeError:
             raise
         except OSError as error:
+            if os.name == "nt" and error.errno == errno.EINVAL:  # pragma: no cover - Windows
+                raise BrokenPipeError from None  # so it calls a reader that has left
             raise HelperError(
                 f'the answer cannot be written: "{error.strerror}"', "check where its stdout goes"
             ) from None

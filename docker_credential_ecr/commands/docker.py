@@ -32,8 +32,8 @@ class DockerConfig:
 
     @property
     def helpers(self) -> "dict[str, str]":
-        """The helper named for each single registry."""
-        return dict(self.data.get(HELPERS) or {})
+        """The helper named for each single registry: an empty string for none at all."""
+        return {key: helper or "" for key, helper in (self.data.get(HELPERS) or {}).items()}
 
     @property
     def store(self) -> str:
@@ -42,7 +42,7 @@ class DockerConfig:
 
     def helper_for(self, server: str) -> str:
         """Return the helper that Docker asks about ``server`` (host, or host:port)."""
-        return self.helpers.get(server) or self.store
+        return self.helpers.get(server, self.store)
 
     def ours(self) -> list[str]:
         """Return the registries for which Docker asks us by name."""
@@ -162,5 +162,6 @@ def _check(shown: str, data: "dict[str, Any]") -> None:
     ):
         if not isinstance(data.get(key), kind | None):
             raise HelperError(f'"{shown}": "{key}" is not {what}', hint)
-    if not all(isinstance(helper, str) for helper in (data.get(HELPERS) or {}).values()):
+    # To Go, null is an empty string.
+    if not all(isinstance(name, str | None) for name in (data.get(HELPERS) or {}).values()):
         raise HelperError(f'"{shown}": "{HELPERS}" holds something that is not a string', hint)

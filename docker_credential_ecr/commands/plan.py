@@ -9,7 +9,7 @@ import sys
 
 from .. import fallback, registry, settings
 from ..errors import HelperError, one_line
-from . import docker, jsontext, registries, rules, system
+from . import docker, jsontext, registries, rules, system, textfile
 from .docker import HELPERS, STORE
 from .journal import Journal
 from .rules import FALLBACK
@@ -111,6 +111,11 @@ class Plan:
                 ]
             difference += _difference(draft.path, *texts)
         self._say(console, difference)
+
+    def sweep(self, *, alone: bool) -> None:
+        """Remove what a run that was killed left beside the files. See ``textfile.sweep``."""
+        for path in {self.config.path, *(draft.path for draft, _ in self.drafts)}:
+            textfile.sweep(path, alone=alone)
 
     def carry_out(self, console: "Console") -> None:
         """Write what changes; if that fails half-way, nothing has changed.

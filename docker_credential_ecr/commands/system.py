@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 WINDOWS, MACOS = "win32", "darwin"
 IS_LINUX = sys.platform == "linux"
+IS_WINDOWS = sys.platform == WINDOWS
 
 
 def add_to_path(folder: str, platform: str = sys.platform) -> str:

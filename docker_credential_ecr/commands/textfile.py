@@ -11,10 +11,12 @@ import sys
 import time
 
 from ..errors import HelperError, one_line
-from . import jsontext
+from . import jsontext, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .jsontext import Edit
 
 _SUFFIX = ".docker-credential-ecr"
@@ -117,16 +119,15 @@ def _replace(path: str, text: str | None, was: object) -> None:
     try:
         if text is None:
             _still(target, was)
-            os.unlink(target)
+            _patiently(lambda: os.unlink(target))
         else:
             make_folder(os.path.dirname(target))
             _write(target, text.encode("utf-8"), was)
     except OSError as error:
-        folder = one_line(os.path.dirname(target))
-        raise HelperError(
-            f'cannot write "{one_line(target)}": {error.strerror}',
-            f'make the directory "{folder}" writable for you',
-        ) from None
+        hint = f'make the directory "{one_line(os.path.dirname(target))}" writable for you'
+        if system.IS_WINDOWS and isinstance(error, PermissionError):  # pragma: no cover
+            hint = f"close the program that has it open, or {hint}"
+        raise HelperError(f'cannot write "{one_line(target)}": {error.strerror}', hint) from None
 
 
 def _write(target: str, data: bytes, was: object) -> None:
@@ -143,7 +144,7 @@ def _write(target: str, data: bytes, was: object) -> None:
         # Docker takes no lock: between this look and the rename are some microseconds, in which a
         # login could be lost. There is no exchange of files that is to be had everywhere.
         _still(target, was)
-        _rename(beside, target)
+        _patiently(lambda: os.replace(beside, target))
     except BaseException:
         try:
             os.unlink(beside)
@@ -153,13 +154,13 @@ def _write(target: str, data: bytes, was: object) -> None:
         raise
 
 
-def _rename(beside: str, target: str) -> None:
-    """Put a file in the place of another. Windows refuses that while somebody reads the other."""
+def _patiently(step: "Callable[[], None]") -> None:
+    """Replace or remove a file. Windows refuses that while somebody has it open."""
     for pause in (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, None):  # seconds, in all 0.6
         try:
-            os.replace(beside, target)
+            step()
         except PermissionError:
-            if os.name == "posix" or pause is None:
+            if not system.IS_WINDOWS or pause is None:
                 raise
             time.sleep(pause)
         else:

@@ -113,6 +113,17 @@ def test_a_killed_run_leaves_no_logins(helper, config) -> None:
     assert {path.name for path in beside(config)} == OTHERS
 
 
+def test_a_killed_run_leaves_nothing_beside_our_file(helper, config, home) -> None:
+    """The same beside config.toml, which is written first."""
+    config.write_text('{"credsStore": "desktop"}')
+    wrap = traced("-e", "inject=fsync:signal=SIGKILL:when=1")
+    helper("configure", "--all", wrap=wrap)
+    folder = home / ".config" / "docker-credential-ecr"
+    assert len(list(folder.iterdir())) == 1
+    assert helper("configure", "--all").status == 0
+    assert [path.name for path in folder.iterdir()] == ["config.toml"]
+
+
 def test_the_new_file_is_private_until_it_is_in_place(helper, config) -> None:
     """Before it has what the old file had, nobody else may read the new one."""
     config.chmod(0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -95,6 +96,18 @@ def test_a_wrong_word_is_named(helper, name: str, word: str, kind: str) -> None:
     assert done.status == 1
     if name != "configure" or word.startswith("-"):
         assert f'error: {name} does not have {kind} "{word}"\n' in done.stderr
+
+
+@pytest.mark.parametrize("helper_name", ["", None])
+def test_a_host_without_a_helper(helper, home, helper_name) -> None:
+    """An empty name in credHelpers is no helper to Docker, whatever credsStore says."""
+    config = {"credHelpers": {HOST: helper_name}, "credsStore": "ecr"}
+    write(home / ".docker" / "config.json", json.dumps(config))
+    said = helper("doctor", "--offline", HOST).stdout
+    assert f'error    docker: Docker does not ask this helper for "{HOST}"' in said
+    assert helper("configure", HOST).status == 0
+    said = helper("doctor", "--offline", HOST).stdout
+    assert "ok       docker: credHelpers in " in said
 
 
 # One small place knows the system's own words.

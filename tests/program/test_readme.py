@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kit import TREE
 
-from docker_credential_ecr import protocol, settings, tokens
+from docker_credential_ecr import ACTIONS, renewal, settings, tokens
 
 PACKAGE = Path(tokens.__file__).parent
 README = (TREE / "README.md").read_text("utf-8")
@@ -40,8 +40,8 @@ def test_the_documented_defaults_are_the_codes():
     """The seconds and the values in the table are those of the code."""
     rows = {row[0].strip("`"): row[1] for row in table("## Environment")}
 
-    assert f"{tokens.TIMEOUT:g} unless set" in rows["AWS_ECR_TIMEOUT"]
-    assert f"1 to {tokens.TIMEOUT_LIMIT:g}" in rows["AWS_ECR_TIMEOUT"]
+    assert f"{renewal.TIMEOUT:g} unless set" in rows["AWS_ECR_TIMEOUT"]
+    assert f"1 to {renewal.TIMEOUT_LIMIT:g}" in rows["AWS_ECR_TIMEOUT"]
     assert "`~/.cache/docker-credential-ecr`" in rows["AWS_ECR_CACHE_DIR"]
     assert not tokens.renews_behind({"AWS_ECR_BACKGROUND_REFRESH": "false"})
     assert tokens.renews_behind({})
@@ -53,9 +53,9 @@ def test_every_command_is_documented(helper):
     rows = table("## Commands")
     named = {word for row in rows for word in re.findall(r"`([a-z]+)[` ]", row[0])}
 
-    for action in protocol.ACTIONS:
+    for action in ACTIONS:
         assert action in named
-    for name in named - set(protocol.ACTIONS) - {"kubelet"}:
+    for name in named - set(ACTIONS) - {"kubelet"}:
         assert name in listed
         text = helper(name, "--help")
         assert text.status == 0

@@ -18,6 +18,7 @@ import http.server
 import json
 import re
 import secrets
+import socket
 import socketserver
 import ssl
 import threading
@@ -37,6 +38,7 @@ DOMAINS = {
     "": "amazonaws.com",
 }
 ROLE = "node-role"  # what the instance metadata service names
+POUR_LIMIT = 64 << 20  # bytes, 64 MiB, of an endless body
 _SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]*)/([^/]+)/aws4_request")
 
 
@@ -65,7 +67,10 @@ class Fault:
     hang: bool = False  # no answer until ``clear`` or the end
     drop: bool = False  # the connection is closed without an answer
     body: bytes | None = None  # this body in place of the answer; status 200 unless given
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)  # of what fails
+    kind: str = "application/x-amz-json-1.1"  # the body's content type
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)  # more headers of what fails, or of the body
+    raw: bytes | None = None  # all that goes over the wire in place of the answer, then its end
+    endless: bool = False  # the body again and again, until the client has enough
 
 
 class FakeAWS:
@@ -86,6 +91,7 @@ class FakeAWS:
         self.delay = 0.0  # seconds before every answer
         self.password = password
         self.proxy_endpoint: str | None = None  # in place of the registry's own
+        self.sent = 0  # bytes of endless bodies that clients took
         self._faults: dict[str, Fault] = {}
         self._released = threading.Event()
         self._lock = threading.Lock()
@@ -239,28 +245,36 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         fault = aws.seen(call)
         if aws.delay:
             time.sleep(aws.delay)
-        if fault is not None:
-            if fault.hang:
-                aws.wait()
-            elif fault.drop:
-                self.close_connection = True
-                self.connection.close()
-                return
-            elif fault.body is not None:
-                body = fault.body.encode() if isinstance(fault.body, str) else fault.body
-                self._send(fault.status, body, headers=fault.headers)
-                return
-            elif fault.delay and not fault.code:
-                time.sleep(fault.delay)
-            else:
-                time.sleep(fault.delay)
-                self._fail(operation, fault)
-                return
+        if fault is not None and self._goes_wrong(operation, fault):
+            return
         answer = getattr(self, f"_answer_{operation}", None)
         if answer is None:
             self._send(404, b"{}")
         else:
             answer(call, form)
+
+    def _goes_wrong(self, operation: str, fault: Fault) -> bool:
+        """Do what ``fault`` says; return whether that was the answer."""
+        if fault.hang:
+            self.server.aws.wait()
+            return False
+        if fault.drop:
+            self.close_connection = True
+            self.connection.close()
+        elif fault.raw is not None:
+            self._close_after(fault.raw)
+        elif fault.body is not None:
+            body = fault.body.encode() if isinstance(fault.body, str) else fault.body
+            if fault.endless:
+                self._pour(fault, body)
+            else:
+                self._send(fault.status, body, fault.kind, fault.headers)
+        else:
+            time.sleep(fault.delay)
+            if fault.delay and not fault.code:
+                return False
+            self._fail(operation, fault)
+        return True
 
     def _operation(self, path: str, form: dict[str, str]) -> str:
         target = self.headers.get("X-Amz-Target", "")
@@ -279,6 +293,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "/token": "CreateToken",
         }.get(path, f"{self.command} {path}")
 
+    def _close_after(self, data: bytes) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.wfile.write(data)
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+
+    def _pour(self, fault: Fault, body: bytes) -> None:
+        """Send ``body`` again and again, up to a limit that no client should come near."""
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.send_response(fault.status)
+            self.send_header("Content-Type", fault.kind)
+            self.end_headers()
+            while self.server.aws.sent < POUR_LIMIT:
+                self.wfile.write(body)
+                self.wfile.flush()
+                self.server.aws.sent += len(body)
+
     def _send(
         self,
         status: int,
@@ -288,9 +321,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     ) -> None:
         with contextlib.suppress(OSError):
             self.send_response(status)
+            self.send_header("Content-Type", kind)
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
-            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -15,12 +15,17 @@ KUBERNETES = TREE / "packaging" / "kubernetes"
 
 def build_kubelet(folder: Path) -> Path:
     """Build the kubelet's own plugin code from its module: several minutes the first time."""
+    return build_go(".", folder)
+
+
+def build_go(package: str, folder: Path) -> Path:
+    """Build a command of tests/kubelet, a Go module: ``.`` or one of its folders."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
         missing("go is not installed")
-    binary = folder / "kubelet-driver"
+    binary = folder / ("kubelet-driver" if package == "." else package)
     built = subprocess.run(
-        [go, "build", "-mod=readonly", "-o", binary, "."],
+        [go, "build", "-mod=readonly", "-o", binary, f"./{package}"],
         cwd=TESTS / "kubelet",
         capture_output=True,
         text=True,

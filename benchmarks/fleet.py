@@ -196,7 +196,7 @@ class OurNode(Node):
             patience = request.PATIENCE * renewal.TIMEOUT
             at = yield from self.tries(at, FAILED_TRIES, THROTTLED_TRIES, at + patience)
             return at
-        self.pause = pause_of(at, self.expires, self.draw())
+        self.pause = renewal.pause(at, int(self.expires), self.draw())
         behind = at < self.renew
         done = yield from self.tries(at, 1, 1, at + renewal.SPARE_LIMIT)
         return at if behind else done
@@ -320,11 +320,8 @@ FAILED_TRIES, THROTTLED_TRIES = 3, 3
 
 
 def retry_pause(tries: int, draw: float, *, throttled: bool) -> float:
-    return draw * (8.0 * 2 ** (tries - 1) if throttled else 1.0 * 4 ** (tries - 1))
-
-
-def pause_of(now: float, expires: float, draw: float) -> float:
-    return min(max((1 + draw) / 16 * (expires - now), 10.0), 1800.0)
+    most: float = 8.0 * 2 ** (tries - 1) if throttled else 1.0 * 4 ** (tries - 1)
+    return draw * most
 
 
 def compare(

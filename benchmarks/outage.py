@@ -23,8 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "kit"))
 
-from fake_aws import FakeAWS  # noqa: E402 - of the tests' kit
-from kit import CALL, HOST, HOUR, SYSTEM_PATH, Helper, age, entries  # noqa: E402
+from fake_aws import FakeAWS
+from kit import CALL, HOST, HOUR, SYSTEM_PATH, Helper, age, entries
 
 HERD = 20  # pulls at once
 LIMIT = 2.0  # seconds, the longest that a pull with a valid token may wait

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Final
 
 from docker_credential_ecr import renewal
-from docker_credential_ecr.ecr import request
+from docker_credential_ecr.ecr import retries
 
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
 LIFE = 12 * HOUR  # an ECR token's
@@ -41,7 +41,7 @@ KUBELET_PAUSE = (10.0, 300.0)  # seconds: the kubelet's back-off after a failed 
 ROLE_LIFE, ROLE_TURN = 6 * HOUR, HOUR
 
 # botocore's standard retries: calls for one request, and the full jitter between them in seconds
-# (botocore.retries.standard, 1.44): `scale * 2 ** retries`, at most 20.
+# (botocore.retries.standard, 1.44): `scale * 2 ** count`, at most 20.
 SDK_TRIES, SDK_THROTTLED, SDK_FAILED, SDK_MOST = 3, 1.0, 0.05, 20.0
 
 OK, THROTTLED, FAILED = range(3)  # what a call gets
@@ -147,15 +147,15 @@ class Node:
 
     def fetch(self, at: float) -> Calls:
         """Call AWS as botocore's standard retries do."""
-        for retries in range(SDK_TRIES):
+        for count in range(SDK_TRIES):
             yield from self.call(at)
             at += LATENCY
             if self.got == OK:
                 self.keep(at)
                 break
-            if retries < SDK_TRIES - 1:
+            if count < SDK_TRIES - 1:
                 scale = SDK_THROTTLED if self.got == THROTTLED else SDK_FAILED
-                at += self.draw() * min(SDK_MOST, scale * 2**retries)
+                at += self.draw() * min(SDK_MOST, scale * 2**count)
         return at
 
     def call(self, at: float) -> Calls:
@@ -193,8 +193,8 @@ class OurNode(Node):
     def get(self, at: float) -> Calls:
         self.pause = 0.0
         if at >= self.expires:
-            patience = request.PATIENCE * renewal.TIMEOUT
-            at = yield from self.tries(at, FAILED_TRIES, THROTTLED_TRIES, at + patience)
+            until = at + renewal.TIMEOUT
+            at = yield from self.tries(at, retries.FAULT_CALLS, retries.THROTTLED_CALLS, until)
             return at
         self.pause = renewal.pause(at, int(self.expires), self.draw())
         behind = at < self.renew
@@ -212,8 +212,10 @@ class OurNode(Node):
                 self.keep(at)
                 return at
             is_throttling = self.got == THROTTLED
-            pause = retry_pause(count, self.draw(), throttled=is_throttling)
-            if count >= (throttled if is_throttling else failed) or at + pause > until:
+            base = retries.THROTTLE_PAUSE if is_throttling else retries.FAULT_PAUSE
+            pause = self.draw() * min(base * 2 ** (count - 1), retries.LONGEST_PAUSE)
+            calls = throttled if is_throttling else failed
+            if count >= calls or at + pause + retries.LEAST > until:
                 return at
             at += pause
 
@@ -313,15 +315,6 @@ class Fleet:
             return
         if at < self.scene.end:
             heapq.heappush(events, (at, number))
-
-
-# Proposed; the package's own as soon as it has them.
-FAILED_TRIES, THROTTLED_TRIES = 3, 3
-
-
-def retry_pause(tries: int, draw: float, *, throttled: bool) -> float:
-    most: float = 8.0 * 2 ** (tries - 1) if throttled else 1.0 * 4 ** (tries - 1)
-    return draw * most
 
 
 def compare(

@@ -172,7 +172,9 @@ class Node:
     def next_pull(self, begun: float, done: float) -> float:
         """Return when the first pull comes that has to call, or just the next one if that may be."""
         del begun
-        return self.after(max(self.due, done)) if self.due > done else self.after(done + PULL)
+        if self.due > done:
+            return self.after(self.due)
+        return self.after(done) if self.fleet.every else done + PULL
 
     def after(self, at: float) -> float:
         """Return when the first pull comes after ``at``: pulls at random have no memory."""
@@ -279,7 +281,6 @@ class Fleet:
         events: list[tuple[float, int]] = []
         for number, run in enumerate(self.runs):
             self._go_on(run, None, events, number)
-        heapq.heapify(events)
         while events:
             at, number = heapq.heappop(events)
             self._go_on(self.runs[number], self.aws.call(at), events, number)

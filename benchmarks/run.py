@@ -125,6 +125,8 @@ class Lab:
         process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
         )
+        if process.stdin is None or process.stdout is None:
+            raise TypeError("no pipes")
         process.stdin.write(HOST.encode())
         process.stdin.close()
         said = process.stdout.read()
@@ -155,7 +157,7 @@ class Lab:
 
 
 def median(samples: list[Sample], what: str = "wall") -> float:
-    return statistics.median(getattr(sample, what) for sample in samples)
+    return statistics.median(float(getattr(sample, what)) for sample in samples)
 
 
 def ratio(first: list[Sample], second: list[Sample]) -> float:
@@ -245,9 +247,11 @@ def identities(lab: Lab, go: list[str]) -> None:
             samples = lab.turn_about(commands, env, turns=max(5, lab.turns * 2 // 3))
             for name, taken in samples.items():
                 row[f"{name} hit ms"] = milliseconds(taken)
-            misses = lab.turn_about(
-                commands, env, lambda _, i=identity: lab.forget(i), turns=max(3, lab.turns // 3)
-            )
+
+            def empty(_: str, identity: str = identity) -> None:
+                lab.forget(identity)
+
+            misses = lab.turn_about(commands, env, empty, turns=max(3, lab.turns // 3))
             for name, taken in misses.items():
                 row[f"{name} miss ms"] = milliseconds(taken)
             if go:
@@ -308,14 +312,16 @@ def herds(lab: Lab, go: list[str]) -> None:
         for name, argv in peers(go[0] if go else None).items():
             lab.forget("static keys")
             row: dict[str, object] = {"tool": name, "size": size}
+            seconds = 0.0
             for state, turns in (("cold", 1), ("warm", 5)):
                 seen = lab.requests()
                 runs = [herd(argv, env, size) for _ in range(turns)]
-                row[f"{state} s"] = round(statistics.median(taken for taken, _ in runs), 2)
+                seconds = round(statistics.median(taken for taken, _ in runs), 2)
+                row[f"{state} s"] = seconds
                 row[f"{state} requests"] = lab.requests() - seen
                 row[f"{state} answered"] = min(answered for _, answered in runs)
             one = median(lab.turn_about({"one": argv}, env, turns=10)["one"])
-            row["warm / (size/cores x one hit)"] = round(row["warm s"] / (size / cores * one), 2)
+            row["warm / (size/cores x one hit)"] = round(seconds / (size / cores * one), 2)
             rows.append(row)
     lab.delay(0)
     lab.results["herds"] = rows

@@ -158,6 +158,7 @@ def keys(env):
     env["AWS_MAX_ATTEMPTS"] = "1"
 
 
+@pytest.mark.server
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(("host", "api"), ENDPOINTS, ids=[host for host, _ in ENDPOINTS])
 def test_the_endpoint_is_that_of_the_host(env, helper, certificate, host, api):

@@ -337,6 +337,7 @@ def test_a_disk_that_hangs_under_the_cache_breaks_no_pull(helper: Helper, aws, c
     assert password in aws.issued
 
 
+@pytest.mark.alone
 def test_a_hundred_at_once_make_one_call(helper: Helper, aws, capsys, record_property):
     """A node that starts a hundred pods of one registry calls once, and all are answered.
 

@@ -1,19 +1,18 @@
-"""The real AWS library behind the executable: which endpoint it calls, and what it says when that fails."""
+"""What is said when AWS cannot be asked, refuses, or answers what it should not."""
+
+from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import hashlib
 import json
 import socket
-import socketserver
 import subprocess
 import sys
-import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import botocore.awsrequest
-import botocore.config
-import botocore.exceptions
-import botocore.session
 import pytest
 from fake_aws import FakeAWS
 from kit import (
@@ -23,233 +22,33 @@ from kit import (
     PUBLIC,
     PUBLIC_CALL,
     ROLE,
+    Helper,
+    Run,
     in_namespaces,
     need,
     without_keys,
     write,
 )
 from kit import FIPS as FIPS_HOST
+from proxy import Proxy
 
-from docker_credential_ecr.ecr import request, session
-
-# Host of the registry, host of the API. Source: the endpoints that the AWS CLI calls, by the rule
-# sets that it shares with botocore.
-ENDPOINTS = [
-    (HOST, "api.ecr.us-east-1.amazonaws.com"),
-    (FIPS_HOST, "api.ecr-fips.us-east-1.amazonaws.com"),
-    (f"{ACCOUNT}.dkr-ecr.us-west-2.on.aws", "ecr.us-west-2.api.aws"),
-    (f"{ACCOUNT}.dkr-ecr-fips.us-east-2.on.aws", "ecr-fips.us-east-2.api.aws"),
-    (f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com", "api.ecr.eu-central-1.amazonaws.com"),
-    (f"{ACCOUNT}.dkr.ecr.us-gov-west-1.amazonaws.com", "api.ecr.us-gov-west-1.amazonaws.com"),
-    (
-        f"{ACCOUNT}.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
-        "api.ecr-fips.us-gov-west-1.amazonaws.com",
-    ),
-    (f"{ACCOUNT}.dkr-ecr.us-gov-east-1.on.aws", "ecr.us-gov-east-1.api.aws"),
-    (f"{ACCOUNT}.dkr-ecr-fips.us-gov-east-1.on.aws", "ecr-fips.us-gov-east-1.api.aws"),
-    (f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn", "api.ecr.cn-north-1.amazonaws.com.cn"),
-    (
-        f"{ACCOUNT}.dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn",
-        "ecr.cn-northwest-1.api.amazonwebservices.com.cn",
-    ),
-    (f"{ACCOUNT}.dkr.ecr.eusc-de-east-1.amazonaws.eu", "api.ecr.eusc-de-east-1.amazonaws.eu"),
-    (
-        f"{ACCOUNT}.dkr.ecr-fips.eusc-de-east-1.amazonaws.eu",
-        "api.ecr-fips.eusc-de-east-1.amazonaws.eu",
-    ),
-    (
-        f"{ACCOUNT}.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu",
-        "ecr.eusc-de-east-1.api.amazonwebservices.eu",
-    ),
-    (f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov", "api.ecr.us-iso-east-1.c2s.ic.gov"),
-    (f"{ACCOUNT}.dkr.ecr-fips.us-iso-east-1.c2s.ic.gov", "api.ecr-fips.us-iso-east-1.c2s.ic.gov"),
-    (f"{ACCOUNT}.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "api.ecr.us-isob-east-1.sc2s.sgov.gov"),
-    (
-        f"{ACCOUNT}.dkr.ecr-fips.us-isob-east-1.sc2s.sgov.gov",
-        "api.ecr-fips.us-isob-east-1.sc2s.sgov.gov",
-    ),
-    (f"{ACCOUNT}.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "api.ecr.eu-isoe-west-1.cloud.adc-e.uk"),
-    (
-        f"{ACCOUNT}.dkr.ecr-fips.eu-isoe-west-1.cloud.adc-e.uk",
-        "api.ecr-fips.eu-isoe-west-1.cloud.adc-e.uk",
-    ),
-    (
-        f"{ACCOUNT}.dkr.ecr.us-isof-south-1.csp.hci.ic.gov",
-        "api.ecr.us-isof-south-1.csp.hci.ic.gov",
-    ),
-    (
-        f"{ACCOUNT}.dkr.ecr-fips.us-isof-south-1.csp.hci.ic.gov",
-        "api.ecr-fips.us-isof-south-1.csp.hci.ic.gov",
-    ),
-    (PUBLIC, "api.ecr-public.us-east-1.amazonaws.com"),
-    ("ecr-public.aws.com", "ecr-public.us-east-1.api.aws"),
-]
+from docker_credential_ecr.ecr import request
 
 
-class Proxy(socketserver.ThreadingTCPServer):
-    """A proxy that records where it is asked to connect to, and connects to ``port`` instead.
+@dataclasses.dataclass
+class How:
+    """How the executable is asked where something is wrong."""
 
-    Without a port it refuses, with the status line ``answer``.
-    """
-
-    allow_reuse_address = daemon_threads = True
-
-    def __init__(self, port=None, answer="403 Forbidden"):
-        super().__init__(("127.0.0.1", 0), Tunnel)
-        self.port = port
-        self.answer = answer
-        self.asked = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-        return super().__enter__()
-
-    def __exit__(self, *args):
-        self.shutdown()
-        super().__exit__(*args)
+    host: str = HOST
+    wrap: Sequence[str] = ()  # what goes before it
+    beside: contextlib.AbstractContextManager[object] = dataclasses.field(
+        default_factory=contextlib.nullcontext
+    )  # what there must be meanwhile
 
 
-class Tunnel(socketserver.StreamRequestHandler):
-    def handle(self):
-        self.server.asked.append(self.rfile.readline().decode().split()[:2])
-        while self.rfile.readline().strip():
-            pass
-        if self.server.port is None:
-            self.wfile.write(f"HTTP/1.1 {self.server.answer}\r\nContent-Length: 0\r\n\r\n".encode())
-            return
-        with socket.create_connection(("127.0.0.1", self.server.port)) as there:
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = threading.Thread(target=pump, args=(there, self.connection), daemon=True)
-            back.start()
-            pump(self.connection, there)
-            back.join()
+SetUp = Callable[[dict[str, str], Path, FakeAWS], How | None]
 
-
-def pump(source, sink):
-    with contextlib.suppress(OSError):
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """Return (certificate, key) of a server that is every endpoint of the table."""
-    need("openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    names = ",".join(f"DNS:{api}" for _, api in ENDPOINTS)
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"]
-        + ["-keyout", folder / "key", "-out", folder / "cert"],
-        check=True,
-        capture_output=True,
-    )
-    return str(folder / "cert"), str(folder / "key")
-
-
-@pytest.fixture
-def keys(env):
-    """A static key, and the network as it is: no endpoint is overridden."""
-    env["AWS_ACCESS_KEY_ID"] = "AKIATEST"
-    env["AWS_SECRET_ACCESS_KEY"] = "SECRET-CANARY-static"
-    env["AWS_MAX_ATTEMPTS"] = "1"
-
-
-@pytest.mark.server
-@pytest.mark.usefixtures("keys")
-@pytest.mark.parametrize(("host", "api"), ENDPOINTS, ids=[host for host, _ in ENDPOINTS])
-def test_the_endpoint_is_that_of_the_host(env, helper, certificate, host, api):
-    """FIPS host to FIPS endpoint, dual-stack to dual-stack, in the host's region and partition.
-
-    Seen twice: in what a proxy is asked to connect to, and in the request that arrives there.
-    """
-    env["AWS_CA_BUNDLE"] = certificate[0]
-    with FakeAWS(tls=certificate) as server, Proxy(server.port) as proxy:
-        env["HTTPS_PROXY"] = proxy.url
-
-        secret = helper.get(host).secret
-
-        assert proxy.asked == [["CONNECT", f"{api}:443"]]
-        [call] = server.calls
-        assert call.host == api
-        assert call.region == server.issued[secret][1]
-        assert f".{call.region}." in api
-
-
-@pytest.mark.parametrize(
-    "region",
-    [
-        *("us-east-1", "eu-central-1", "ap-southeast-7", "us-gov-west-1", "us-gov-east-1"),
-        *("cn-north-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1"),
-        *("us-isof-south-1", "us-nowhere-1"),
-    ],
-)
-def test_the_lean_session_resolves_as_botocores_own(region):
-    """What is left out to be fast changes no endpoint: requests go where botocore's own go."""
-
-    def requested(of, service, operation, fips, dual_stack):
-        seen = []
-
-        def send(request, **_):
-            seen.append(request.url)
-            return botocore.awsrequest.AWSResponse(request.url, 500, {}, None)
-
-        try:
-            client = of.create_client(
-                service,
-                region_name=region,
-                aws_access_key_id="AKIATEST",
-                aws_secret_access_key="SECRET-CANARY",
-                config=botocore.config.Config(
-                    use_fips_endpoint=fips or None,
-                    use_dualstack_endpoint=dual_stack or None,
-                    retries={"total_max_attempts": 1},
-                ),
-            )
-            client.meta.events.register("before-send", send)
-            with contextlib.suppress(Exception):
-                getattr(client, operation)()
-        except botocore.exceptions.EndpointVariantError:
-            return None  # botocore's older tables know no such endpoint, its rule sets do
-        return seen
-
-    ours = session.load(None)
-    stock = botocore.session.Session()
-    services = {"ecr": "get_authorization_token", "sts": "get_caller_identity"}
-    if region == "us-east-1":
-        services["ecr-public"] = "get_authorization_token"
-    for service, operation in services.items():
-        for fips in (False, True):
-            for dual_stack in (False, True):
-                how = (service, operation, fips, dual_stack)
-                assert requested(stock, *how) in (None, requested(ours, *how))
-
-
-def test_an_endpoint_of_the_users_own_is_called(aws, helper, home, env):
-    """AWS_ENDPOINT_URL_ECR, a profile's endpoint_url and a rule's are each where the call goes."""
-    del env["AWS_ENDPOINT_URL"]
-    for number in range(3):
-        host = HOST.replace("us-east-1", f"us-east-{number + 1}")
-        changes = {}
-        if number == 0:
-            changes["AWS_ENDPOINT_URL_ECR"] = aws.url
-        elif number == 1:
-            (home / ".aws").mkdir()
-            (home / ".aws" / "config").write_text(f"[default]\nendpoint_url = {aws.url}\n")
-        else:
-            (home / ".aws" / "config").unlink()
-            changes["AWS_ECR_CONFIG_FILE"] = str(home / "config.toml")
-            (home / "config.toml").write_text(
-                f'[[registry]]\nmatch = "{host}"\nendpoint_url = "{aws.url}"\n'
-            )
-        assert helper.get(host, env=changes).secret in aws.issued
-        assert aws.count(CALL) == number + 1
-
-
-# What can go wrong. Each sets it up and returns what the executable is run with, if anything.
+# What can go wrong. Each sets it up, and returns how to ask where that is not the usual way.
 
 
 def no_credentials(env, home, aws):
@@ -336,7 +135,7 @@ def denied(env, home, aws):
 
 def denied_public(env, home, aws):
     aws.fault(PUBLIC_CALL, code="AccessDeniedException", message="CANARY")
-    return {"host": PUBLIC}
+    return How(PUBLIC)
 
 
 def role_of_a_profile(env, home):
@@ -417,8 +216,8 @@ def clock_off(env, home, aws):
     aws.fault(CALL, status=403, code="RequestTimeTooSkewed", message="CANARY")
 
 
-def no_network():
-    return {"wrap": in_namespaces("--net")}
+def no_network() -> How:
+    return How(wrap=in_namespaces("--net"))
 
 
 def no_route(env, home, aws):
@@ -440,7 +239,7 @@ def packets_are_lost(env, home, aws):
         client.setblocking(False)  # noqa: FBT003 - the name is the function's
         client.connect_ex(("127.0.0.1", port))
     env["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
-    return stack
+    return How(beside=stack)
 
 
 def nobody_listens(env, home, aws):
@@ -452,14 +251,21 @@ def proxy_down(env, home, aws):
     env["HTTPS_PROXY"] = "http://user:PROXY-CANARY@127.0.0.1:1"
 
 
+def behind(env, answer):
+    """Let requests go through a proxy that refuses with this status line."""
+    proxy = Proxy(answer=answer)
+    env["HTTPS_PROXY"] = proxy.url
+    return How(beside=proxy)
+
+
 def proxy_refuses(env, home, aws):
     del env["AWS_ENDPOINT_URL"]
-    return Proxy(answer="403 Forbidden CANARY")
+    return behind(env, "403 Forbidden CANARY")
 
 
 def proxy_wants_a_user(env, home, aws):
     del env["AWS_ENDPOINT_URL"]
-    return Proxy(answer="407 Proxy Authentication Required")
+    return behind(env, "407 Proxy Authentication Required")
 
 
 def tls_unknown(env, home, aws):
@@ -474,7 +280,7 @@ def tls_unknown(env, home, aws):
     )
     server = FakeAWS(tls=(str(certificate), str(home / "key")))
     env["AWS_ENDPOINT_URL"] = server.url
-    return server
+    return How(beside=server)
 
 
 def tls_of_something_else(env, home, aws):
@@ -571,113 +377,242 @@ def login_session(env, home, aws):
 
 
 def fips_with_an_endpoint(env, home, aws):
-    return {"host": FIPS_HOST}
+    return How(FIPS_HOST)
 
 
 def fips_with_an_endpoint_for_ecr(env, home, aws):
     del env["AWS_ENDPOINT_URL"]
     env["AWS_ENDPOINT_URL_ECR"] = "https://user:CANARY@ecr.example.com/fips?CANARY"
-    return {"host": FIPS_HOST}
+    return How(FIPS_HOST)
 
 
 def fips_with_an_endpoint_of_a_profile(env, home, aws):
     del env["AWS_ENDPOINT_URL"]
     write(home / ".aws" / "config", f"[default]\nendpoint_url = {aws.url}\n")
-    return {"host": FIPS_HOST}
+    return How(FIPS_HOST)
 
 
 def fips_with_an_endpoint_of_a_rule(env, home, aws):
     del env["AWS_ENDPOINT_URL"]
     our_config(env, home, f'[[registry]]\nmatch = "{FIPS_HOST}"\nendpoint_url = "{aws.url}"\n')
-    return {"host": FIPS_HOST}
+    return How(FIPS_HOST)
 
 
 def fips_dual_stack_with_an_endpoint(env, home, aws):
-    return {"host": f"{ACCOUNT}.dkr-ecr-fips.us-east-1.on.aws"}
+    return How(f"{ACCOUNT}.dkr-ecr-fips.us-east-1.on.aws")
 
 
-TRYING = 'cannot get a token for "{host}": '
 LOGIN = "run: aws sso login --profile dev"
-# What is wrong; what the reason says, with TRYING before it unless it starts with a dash, or after
-# an operand if it starts with a tilde; and what a hint says, in full if it starts with an equals.
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """What goes wrong, and what must be said of it; ``{host}`` stands for the registry's."""
+
+    set_up: SetUp
+    _: dataclasses.KW_ONLY
+    start: str = 'cannot get a token for "{host}": '  # of the reason, on stdout and stderr
+    reason: str  # what comes next in it
+    hint: str = ""  # part of one of the hints
+    whole_hint: str = ""  # or one of the hints in full
+
+
 FAILURES = [
-    (no_credentials, '-no AWS credentials for "{host}"', "run: aws configure"),
-    (sso_expired, 'the SSO session of profile "dev" has expired', f"={LOGIN}"),
-    (sso_expired_older_form, 'the SSO session of profile "dev" has expired', f"={LOGIN}"),
-    (sso_never_opened, 'the SSO session of profile "dev" has expired or was never', f"={LOGIN}"),
-    (sso_expired_behind_a_role, "the SSO session", f"={LOGIN}"),
-    (sso_expired_of_a_rule, 'the SSO session of profile "dev"', f"={LOGIN}"),
-    (sso_ended_at_aws, "the SSO session", f"={LOGIN}"),
-    (sso_without_the_role, "the SSO session", f"={LOGIN}"),
-    (no_such_profile, 'there is no AWS profile "nope"', "aws configure list-profiles"),
-    (no_such_profile_of_a_rule, 'there is no AWS profile "nope"', "aws configure --profile nope"),
-    (no_such_source_profile, "the AWS configuration", "run: aws configure list"),
-    (denied, "access denied to GetAuthorizationToken", "allow ecr:GetAuthorizationToken"),
-    (denied_public, "access denied to GetAuthorizationToken", "sts:GetServiceBearerToken"),
-    (role_denied, f'the role "{ROLE}" cannot be assumed', "allow sts:AssumeRole in"),
-    (role_of_a_rule_denied, f'the role "{ROLE}" cannot be assumed', "allow sts:AssumeRole in"),
-    (role_that_is_none, 'a setting of the role "puller" is not valid', "check role_arn"),
-    (
+    Failure(
+        no_credentials,
+        start="",
+        reason='no AWS credentials for "{host}"',
+        hint="run: aws configure",
+    ),
+    Failure(sso_expired, reason='the SSO session of profile "dev" has expired', whole_hint=LOGIN),
+    Failure(
+        sso_expired_older_form,
+        reason='the SSO session of profile "dev" has expired',
+        whole_hint=LOGIN,
+    ),
+    Failure(
+        sso_never_opened,
+        reason='the SSO session of profile "dev" has expired or was never',
+        whole_hint=LOGIN,
+    ),
+    Failure(sso_expired_behind_a_role, reason="the SSO session", whole_hint=LOGIN),
+    Failure(sso_expired_of_a_rule, reason='the SSO session of profile "dev"', whole_hint=LOGIN),
+    Failure(sso_ended_at_aws, reason="the SSO session", whole_hint=LOGIN),
+    Failure(sso_without_the_role, reason="the SSO session", whole_hint=LOGIN),
+    Failure(
+        no_such_profile, reason='there is no AWS profile "nope"', hint="aws configure list-profiles"
+    ),
+    Failure(
+        no_such_profile_of_a_rule,
+        reason='there is no AWS profile "nope"',
+        hint="aws configure --profile nope",
+    ),
+    Failure(no_such_source_profile, reason="the AWS configuration", hint="run: aws configure list"),
+    Failure(
+        denied,
+        reason="access denied to GetAuthorizationToken",
+        hint="allow ecr:GetAuthorizationToken",
+    ),
+    Failure(
+        denied_public,
+        reason="access denied to GetAuthorizationToken",
+        hint="sts:GetServiceBearerToken",
+    ),
+    Failure(
+        role_denied, reason=f'the role "{ROLE}" cannot be assumed', hint="allow sts:AssumeRole in"
+    ),
+    Failure(
+        role_of_a_rule_denied,
+        reason=f'the role "{ROLE}" cannot be assumed',
+        hint="allow sts:AssumeRole in",
+    ),
+    Failure(
+        role_that_is_none,
+        reason='a setting of the role "puller" is not valid',
+        hint="check role_arn",
+    ),
+    Failure(
         web_identity_denied,
-        f'the role "{ROLE}" cannot be assumed',
-        "allow sts:AssumeRoleWithWebIdentity in",
+        reason=f'the role "{ROLE}" cannot be assumed',
+        hint="allow sts:AssumeRoleWithWebIdentity in",
     ),
-    (web_identity_invalid, f'the role "{ROLE}" cannot be assumed', "the identity token"),
-    (web_identity_without_its_file, '"/', "AWS_WEB_IDENTITY_TOKEN_FILE"),
-    (keys_expired, "the AWS credentials have expired", "get new ones"),
-    (keys_unknown, "AWS does not accept the access key", "aws sts get-caller-identity"),
-    (keys_wrong, "AWS does not accept the access key", "aws sts get-caller-identity"),
-    (keys_half, "the credentials are incomplete", "AWS_SECRET_ACCESS_KEY"),
-    (clock_slow, "AWS refused the time of the request", "set this machine's clock"),
-    (clock_fast, "AWS refused the time of the request", "set this machine's clock"),
-    (clock_off, "AWS refused the time of the request", "set this machine's clock"),
-    (no_route, '"192.0.2.1:8080" cannot be reached', "check the route"),
-    (no_name, 'the name "api.ecr.us-east-1.amazonaws.com" cannot be resolved', "check DNS"),
-    (packets_are_lost, "~did not answer in time", "needs VPC endpoints"),
-    (nobody_listens, '"127.0.0.1:1" refused the connection', "VPC endpoints"),
-    (proxy_down, 'the proxy "127.0.0.1:1" refused', "check HTTPS_PROXY"),
-    (proxy_refuses, "the proxy", "check HTTPS_PROXY"),
-    (proxy_wants_a_user, "the proxy", "check HTTPS_PROXY"),
-    (tls_unknown, "TLS with", "AWS_CA_BUNDLE"),
-    (tls_of_something_else, "TLS with", "AWS_CA_BUNDLE"),
-    (ca_bundle_missing, "", "AWS_CA_BUNDLE"),
-    (throttled, "AWS throttles this account's calls", "try again in a minute"),
-    (server_error, "GetAuthorizationToken failed with status 500", "try again in a minute"),
-    (dropped, "the connection to", "try again"),
-    (hanging, '-no answer for "{host}" within 4 s, while calling "127.0.0.1:', "AWS_ECR_TIMEOUT"),
-    (hanging_process, '-no answer for "{host}" within 4 s, while looking for', "AWS_ECR_TIMEOUT"),
-    (a_failing_process, 'the credential source "custom-process"', "credential_process by hand"),
-    (
+    Failure(
+        web_identity_invalid,
+        reason=f'the role "{ROLE}" cannot be assumed',
+        hint="the identity token",
+    ),
+    Failure(web_identity_without_its_file, reason='"/', hint="AWS_WEB_IDENTITY_TOKEN_FILE"),
+    Failure(keys_expired, reason="the AWS credentials have expired", hint="get new ones"),
+    Failure(
+        keys_unknown,
+        reason="AWS does not accept the access key",
+        hint="aws sts get-caller-identity",
+    ),
+    Failure(
+        keys_wrong, reason="AWS does not accept the access key", hint="aws sts get-caller-identity"
+    ),
+    Failure(keys_half, reason="the credentials are incomplete", hint="AWS_SECRET_ACCESS_KEY"),
+    Failure(
+        clock_slow, reason="AWS refused the time of the request", hint="set this machine's clock"
+    ),
+    Failure(
+        clock_fast, reason="AWS refused the time of the request", hint="set this machine's clock"
+    ),
+    Failure(
+        clock_off, reason="AWS refused the time of the request", hint="set this machine's clock"
+    ),
+    Failure(no_route, reason='"192.0.2.1:8080" cannot be reached', hint="check the route"),
+    Failure(
+        no_name,
+        reason='the name "api.ecr.us-east-1.amazonaws.com" cannot be resolved',
+        hint="check DNS",
+    ),
+    Failure(
+        packets_are_lost, start="", reason="did not answer in time", hint="needs VPC endpoints"
+    ),
+    Failure(nobody_listens, reason='"127.0.0.1:1" refused the connection', hint="VPC endpoints"),
+    Failure(proxy_down, reason='the proxy "127.0.0.1:1" refused', hint="check HTTPS_PROXY"),
+    Failure(proxy_refuses, reason="the proxy", hint="check HTTPS_PROXY"),
+    Failure(proxy_wants_a_user, reason="the proxy", hint="check HTTPS_PROXY"),
+    Failure(tls_unknown, reason="TLS with", hint="AWS_CA_BUNDLE"),
+    Failure(tls_of_something_else, reason="TLS with", hint="AWS_CA_BUNDLE"),
+    Failure(ca_bundle_missing, reason="", hint="AWS_CA_BUNDLE"),
+    Failure(throttled, reason="AWS throttles this account's calls", hint="try again in a minute"),
+    Failure(
+        server_error,
+        reason="GetAuthorizationToken failed with status 500",
+        hint="try again in a minute",
+    ),
+    Failure(dropped, reason="the connection to", hint="try again"),
+    Failure(
+        hanging,
+        start="",
+        reason='no answer for "{host}" within 4 s, while calling "127.0.0.1:',
+        hint="AWS_ECR_TIMEOUT",
+    ),
+    Failure(
+        hanging_process,
+        start="",
+        reason='no answer for "{host}" within 4 s, while looking for',
+        hint="AWS_ECR_TIMEOUT",
+    ),
+    Failure(
+        a_failing_process,
+        reason='the credential source "custom-process"',
+        hint="credential_process by hand",
+    ),
+    Failure(
         a_babbling_process,
-        "what a credential source gave cannot be read",
-        "credential_process by hand",
+        reason="what a credential source gave cannot be read",
+        hint="credential_process by hand",
     ),
-    (a_process_that_is_not_there, '"/no/such/process": no such file', "credential_process"),
-    (
+    Failure(
+        a_process_that_is_not_there,
+        reason='"/no/such/process": no such file',
+        hint="credential_process",
+    ),
+    Failure(
         container_refuses,
-        "the container's credential endpoint refused",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        reason="the container's credential endpoint refused",
+        hint="AWS_CONTAINER_CREDENTIALS_FULL_URI",
     ),
-    (imds_without_tokens, "the instance metadata service", "--http-put-response-hop-limit 2"),
-    (aws_config_broken, "the AWS configuration", "run: aws configure list"),
-    (our_config_broken, "-", "correct that line"),
-    (timeout_broken, "-AWS_ECR_TIMEOUT is not a number", "unset AWS_ECR_TIMEOUT"),
-    (timeout_too_long, "-AWS_ECR_TIMEOUT is not a number", "unset AWS_ECR_TIMEOUT"),
-    (retry_mode_broken, '"InvalidRetryModeError"', "run: aws ecr get-login-password"),
-    (login_session, "a login session", "botocore[crt]"),
-    (fips_with_an_endpoint, '-"{host}" is a FIPS registry', "unset AWS_ENDPOINT_URL"),
-    (
+    Failure(
+        imds_without_tokens,
+        reason="the instance metadata service",
+        hint="--http-put-response-hop-limit 2",
+    ),
+    Failure(aws_config_broken, reason="the AWS configuration", hint="run: aws configure list"),
+    Failure(our_config_broken, start="", reason="", hint="correct that line"),
+    Failure(
+        timeout_broken,
+        start="",
+        reason="AWS_ECR_TIMEOUT is not a number",
+        hint="unset AWS_ECR_TIMEOUT",
+    ),
+    Failure(
+        timeout_too_long,
+        start="",
+        reason="AWS_ECR_TIMEOUT is not a number",
+        hint="unset AWS_ECR_TIMEOUT",
+    ),
+    Failure(
+        retry_mode_broken, reason='"InvalidRetryModeError"', hint="run: aws ecr get-login-password"
+    ),
+    Failure(login_session, reason="a login session", hint="botocore[crt]"),
+    Failure(
+        fips_with_an_endpoint,
+        start="",
+        reason='"{host}" is a FIPS registry',
+        hint="unset AWS_ENDPOINT_URL",
+    ),
+    Failure(
         fips_with_an_endpoint_for_ecr,
-        '-"{host}" is a FIPS registry, but the configured endpoint "ecr.example.com" is not',
-        "unset AWS_ENDPOINT_URL",
+        start="",
+        reason='"{host}" is a FIPS registry, but the configured endpoint "ecr.example.com" is not',
+        hint="unset AWS_ENDPOINT_URL",
     ),
-    (fips_with_an_endpoint_of_a_profile, '-"{host}" is a FIPS registry', "endpoint_url"),
-    (fips_with_an_endpoint_of_a_rule, '-"{host}" is a FIPS registry', "endpoint_url"),
-    (fips_dual_stack_with_an_endpoint, '-"{host}" is a FIPS registry', "endpoint_url"),
+    Failure(
+        fips_with_an_endpoint_of_a_profile,
+        start="",
+        reason='"{host}" is a FIPS registry',
+        hint="endpoint_url",
+    ),
+    Failure(
+        fips_with_an_endpoint_of_a_rule,
+        start="",
+        reason='"{host}" is a FIPS registry',
+        hint="endpoint_url",
+    ),
+    Failure(
+        fips_dual_stack_with_an_endpoint,
+        start="",
+        reason='"{host}" is a FIPS registry',
+        hint="endpoint_url",
+    ),
 ]
 
 
-def check(answer, reason, hint, cache):
+def check(answer: Run, reason: str, cache: Path, *, hint: str = "", whole_hint: str = "") -> None:
     """Hold a failure to the law of output; ``reason`` and ``hint`` are parts of what it says."""
     said, *rest = answer.stdout.split("\n")
     assert answer.status == 1
@@ -690,35 +625,26 @@ def check(answer, reason, hint, cache):
     assert hints, "a hint says what to do"
     assert all(line.startswith("docker-credential-ecr: hint: ") for line in hints)
     actions = [line.removeprefix("docker-credential-ecr: hint: ") for line in hints]
-    if hint.startswith("="):
-        assert hint[1:] in actions
-    else:
-        assert hint in " | ".join(actions)
+    assert hint in " | ".join(actions)
+    assert not whole_hint or whole_hint in actions
     assert "Traceback" not in answer.stderr
     assert "CANARY" not in answer.stdout + answer.stderr
     assert not any(path.is_file() for path in cache.glob("[!.]*/*"))
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=[fail.__name__ for fail, *_ in FAILURES])
-def test_a_failure_says_what_to_do(aws, helper, home, cache, failure):
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.set_up.__name__)
+def test_a_failure_says_what_to_do(
+    aws: FakeAWS, helper: Helper, home: Path, cache: Path, failure: Failure
+) -> None:
     """The registry, what was tried, and an action; no trace, no body, no secret; nothing kept."""
-    fail, reason, hint = failure
-    env = helper.env
-    env["AWS_MAX_ATTEMPTS"] = "1"
-    made = fail(env, home, aws)
-    how = made if isinstance(made, dict) else {}
-    host = how.setdefault("host", HOST)
-    with contextlib.ExitStack() as stack:
-        if made is not None and made is not how:
-            stack.enter_context(made)
-            if isinstance(made, Proxy):
-                env["HTTPS_PROXY"] = made.url
+    helper.env["AWS_MAX_ATTEMPTS"] = "1"
+    how = failure.set_up(helper.env, home, aws) or How()
+    with how.beside:
+        answer = helper.get(how.host, wrap=how.wrap)
 
-        answer = helper.get(**how)
-
-    whole = reason[1:] if reason[:1] in ("-", "~") else TRYING + reason
-    check(answer, whole.format(host=host), hint, cache)
-    assert how["host"] != FIPS_HOST or aws.requests == 0
+    reason = (failure.start + failure.reason).format(host=how.host)
+    check(answer, reason, cache, hint=failure.hint, whole_hint=failure.whole_hint)
+    assert how.host != FIPS_HOST or aws.requests == 0
 
 
 def data(**changes):
@@ -793,7 +719,7 @@ def test_a_reply_that_is_not_ecrs(aws, helper, cache, reply_):
     answer = helper.get(env={"AWS_MAX_ATTEMPTS": "1"})
 
     hint = "set this machine's clock" if "expired" in problem else "check what AWS_ENDPOINT_URL"
-    check(answer, problem, hint, cache)
+    check(answer, problem, cache, hint=hint)
     assert HOST in answer.stdout
 
 
@@ -856,7 +782,8 @@ def test_an_error_code_that_is_new(aws, helper, cache):
     """A code that nobody has met is named, its message is not."""
     aws.fault(CALL, code="SomethingNew", message="CANARY")
 
-    check(helper.get(), "AWS refused GetAuthorizationToken (SomethingNew)", "run: aws ecr", cache)
+    reason = "AWS refused GetAuthorizationToken (SomethingNew)"
+    check(helper.get(), reason, cache, hint="run: aws ecr")
 
 
 def test_what_is_issued_is_not_shown(capsys):

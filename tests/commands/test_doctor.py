@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import re
-import socket
 import ssl
 import subprocess
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from kit import EXECUTABLE, HOST, login, need
+from proxy import Proxy
 
 from docker_credential_ecr import __version__
 
@@ -44,27 +44,6 @@ class Registry(http.server.BaseHTTPRequestHandler):
             self.send_header("Location", "https://elsewhere.example.com/")
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-
-class Tunnel(http.server.BaseHTTPRequestHandler):
-    """A proxy that takes every host to the registry, as the names of ECR are not on this machine."""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)
-        with socket.create_connection(self.server.target) as far:
-            self.send_response(200)
-            self.end_headers()
-            threading.Thread(target=self._copy, args=(far, self.connection), daemon=True).start()
-            self._copy(self.connection, far)
-
-    def _copy(self, source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
 
 
 @contextlib.contextmanager
@@ -104,8 +83,9 @@ def registry(aws, certificate):
 
 @pytest.fixture
 def tunnel(registry):
-    with serving(Tunnel, target=registry.server_address, asked=[]) as server:
-        yield server
+    """A proxy that takes every host to the registry: the names of ECR are not on this machine."""
+    with Proxy(registry.server_address[1]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
@@ -121,7 +101,7 @@ def whole(helper, env, config, certificate, tunnel):
     """A set-up in which nothing is wrong, but that the loopback AWS is an endpoint setting."""
     env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
     env["SSL_CERT_FILE"] = str(certificate / "crt")
-    env["HTTPS_PROXY"] = f"http://127.0.0.1:{tunnel.server_address[1]}"
+    env["HTTPS_PROXY"] = tunnel.url
     return helper
 
 

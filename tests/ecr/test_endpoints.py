@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import botocore.awsrequest
 import botocore.config
@@ -16,6 +18,7 @@ from kit import (
     CALL,
     HOST,
     PUBLIC,
+    Helper,
     need,
 )
 from kit import FIPS as FIPS_HOST
@@ -78,7 +81,7 @@ ENDPOINTS = [
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Return (certificate, key) of a server that is every endpoint of the table."""
     need("openssl")
     folder = tmp_path_factory.mktemp("tls")
@@ -94,7 +97,7 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture
-def keys(env):
+def keys(env: dict[str, str]) -> None:
     """A static key, and the network as it is: no endpoint is overridden."""
     env["AWS_ACCESS_KEY_ID"] = "AKIATEST"
     env["AWS_SECRET_ACCESS_KEY"] = "SECRET-CANARY-static"
@@ -104,7 +107,9 @@ def keys(env):
 @pytest.mark.server
 @pytest.mark.usefixtures("keys")
 @pytest.mark.parametrize(("host", "api"), ENDPOINTS, ids=[host for host, _ in ENDPOINTS])
-def test_the_endpoint_is_that_of_the_host(env, helper, certificate, host, api):
+def test_the_endpoint_is_that_of_the_host(
+    env: dict[str, str], helper: Helper, certificate: tuple[str, str], host: str, api: str
+) -> None:
     """FIPS host to FIPS endpoint, dual-stack to dual-stack, in the host's region and partition.
 
     Seen twice: in what a proxy is asked to connect to, and in the request that arrives there.
@@ -130,13 +135,15 @@ def test_the_endpoint_is_that_of_the_host(env, helper, certificate, host, api):
         *("us-isof-south-1", "us-nowhere-1"),
     ],
 )
-def test_the_lean_session_resolves_as_botocores_own(region):
+def test_the_lean_session_resolves_as_botocores_own(region: str) -> None:
     """What is left out to be fast changes no endpoint: requests go where botocore's own go."""
 
-    def requested(of, service, operation, fips, dual_stack):
-        seen = []
+    def requested(
+        of: Any, service: str, operation: str, *, fips: bool, dual_stack: bool
+    ) -> list[str] | None:
+        seen: list[str] = []
 
-        def send(request, **_):
+        def send(request: Any, **_: object) -> Any:
             seen.append(request.url)
             return botocore.awsrequest.AWSResponse(request.url, 500, {}, None)
 
@@ -167,11 +174,16 @@ def test_the_lean_session_resolves_as_botocores_own(region):
     for service, operation in services.items():
         for fips in (False, True):
             for dual_stack in (False, True):
-                how = (service, operation, fips, dual_stack)
-                assert requested(stock, *how) in (None, requested(ours, *how))
+                asked, expected = (
+                    requested(of, service, operation, fips=fips, dual_stack=dual_stack)
+                    for of in (ours, stock)
+                )
+                assert expected in (None, asked)
 
 
-def test_an_endpoint_of_the_users_own_is_called(aws, helper, home, env):
+def test_an_endpoint_of_the_users_own_is_called(
+    aws: FakeAWS, helper: Helper, home: Path, env: dict[str, str]
+) -> None:
     """AWS_ENDPOINT_URL_ECR, a profile's endpoint_url and a rule's are each where the call goes."""
     del env["AWS_ENDPOINT_URL"]
     for number in range(3):

@@ -51,11 +51,13 @@ SetUp = Callable[[dict[str, str], Path, FakeAWS], How | None]
 # What can go wrong. Each sets it up, and returns how to ask where that is not the usual way.
 
 
-def no_credentials(env, home, aws):
+def no_credentials(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
 
 
-def sso(env, home, *, expires=None, legacy=False):
+def sso(
+    env: dict[str, str], home: Path, *, expires: str | None = None, legacy: bool = False
+) -> None:
     without_keys(env)
     env["AWS_PROFILE"] = "dev"
     start = "https://example.awsapps.com/start"
@@ -77,68 +79,68 @@ def sso(env, home, *, expires=None, legacy=False):
         write(home / ".aws" / "sso" / "cache" / f"{name}.json", json.dumps(document))
 
 
-def sso_expired(env, home, aws):
+def sso_expired(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     sso(env, home, expires="2020-01-01T00:00:00Z")
 
 
-def sso_expired_older_form(env, home, aws):
+def sso_expired_older_form(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     sso(env, home, expires="2020-01-01T00:00:00Z", legacy=True)
 
 
-def sso_never_opened(env, home, aws):
+def sso_never_opened(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     sso(env, home)
 
 
-def sso_expired_behind_a_role(env, home, aws):
+def sso_expired_behind_a_role(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     sso(env, home, expires="2020-01-01T00:00:00Z")
     env["AWS_PROFILE"] = "app"
     with (home / ".aws" / "config").open("a") as file:
         file.write(f"[profile app]\nrole_arn = {ROLE}\nsource_profile = dev\n")
 
 
-def sso_expired_of_a_rule(env, home, aws):
+def sso_expired_of_a_rule(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     sso(env, home, expires="2020-01-01T00:00:00Z")
     del env["AWS_PROFILE"]
     our_config(env, home, f'[[registry]]\nmatch = "{HOST}"\nprofile = "dev"\n')
 
 
-def sso_ended_at_aws(env, home, aws):
+def sso_ended_at_aws(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     sso(env, home, expires="2099-01-01T00:00:00Z")
     aws.fault("GetRoleCredentials", status=401, code="UnauthorizedException", message="CANARY")
 
 
-def sso_without_the_role(env, home, aws):
+def sso_without_the_role(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     sso(env, home, expires="2099-01-01T00:00:00Z")
     aws.fault("GetRoleCredentials", status=403, code="ForbiddenException", message="CANARY")
 
 
-def our_config(env, home, text):
+def our_config(env: dict[str, str], home: Path, text: str) -> None:
     env["AWS_ECR_CONFIG_FILE"] = write(home / "config.toml", text)
 
 
-def no_such_profile(env, home, aws):
+def no_such_profile(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_PROFILE"] = "nope"
 
 
-def no_such_profile_of_a_rule(env, home, aws):
+def no_such_profile_of_a_rule(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     our_config(env, home, f'[[registry]]\nmatch = "{HOST}"\nprofile = "nope"\n')
 
 
-def no_such_source_profile(env, home, aws):
+def no_such_source_profile(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
     write(home / ".aws" / "config", f"[default]\nrole_arn = {ROLE}\nsource_profile = nope\n")
 
 
-def denied(env, home, aws):
+def denied(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     aws.fault(CALL, code="AccessDeniedException", message="CANARY")
 
 
-def denied_public(env, home, aws):
+def denied_public(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     aws.fault(PUBLIC_CALL, code="AccessDeniedException", message="CANARY")
     return How(PUBLIC)
 
 
-def role_of_a_profile(env, home):
+def role_of_a_profile(env: dict[str, str], home: Path) -> None:
     without_keys(env)
     env["AWS_PROFILE"] = "app"
     write(
@@ -148,71 +150,71 @@ def role_of_a_profile(env, home):
     )
 
 
-def role_denied(env, home, aws):
+def role_denied(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     role_of_a_profile(env, home)
     aws.fault("AssumeRole", status=403, code="AccessDenied", message="CANARY")
 
 
-def role_of_a_rule_denied(env, home, aws):
+def role_of_a_rule_denied(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     our_config(env, home, f'[[registry]]\nmatch = "{HOST}"\nrole_arn = "{ROLE}"\n')
     aws.fault("AssumeRole", status=403, code="AccessDenied", message="CANARY")
 
 
-def role_that_is_none(env, home, aws):
+def role_that_is_none(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     role_of_a_profile(env, home)
     text = (home / ".aws" / "config").read_text()
     (home / ".aws" / "config").write_text(text.replace(ROLE, "puller"))
 
 
-def web_identity(env, home):
+def web_identity(env: dict[str, str], home: Path) -> None:
     without_keys(env)
     env["AWS_ROLE_ARN"] = ROLE
     env["AWS_WEB_IDENTITY_TOKEN_FILE"] = write(home / "token", "WEB-IDENTITY-CANARY")
 
 
-def web_identity_denied(env, home, aws):
+def web_identity_denied(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     web_identity(env, home)
     aws.fault("AssumeRoleWithWebIdentity", status=403, code="AccessDenied", message="CANARY")
 
 
-def web_identity_invalid(env, home, aws):
+def web_identity_invalid(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     web_identity(env, home)
     aws.fault("AssumeRoleWithWebIdentity", code="InvalidIdentityToken", message="CANARY")
 
 
-def web_identity_without_its_file(env, home, aws):
+def web_identity_without_its_file(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     web_identity(env, home)
     (home / "token").unlink()
 
 
-def keys_expired(env, home, aws):
+def keys_expired(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_SESSION_TOKEN"] = "SESSION-CANARY"
     aws.fault(CALL, code="ExpiredTokenException", message="CANARY")
 
 
-def keys_unknown(env, home, aws):
+def keys_unknown(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     aws.fault(CALL, code="UnrecognizedClientException", message="CANARY")
 
 
-def keys_wrong(env, home, aws):
+def keys_wrong(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     aws.fault(CALL, code="InvalidSignatureException", message="The signature does not match CANARY")
 
 
-def keys_half(env, home, aws):
+def keys_half(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     del env["AWS_SECRET_ACCESS_KEY"]
 
 
-def clock_slow(env, home, aws):
+def clock_slow(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     message = "Signature expired: 20260101T000000Z is now earlier than 20260101T010000Z CANARY"
     aws.fault(CALL, code="InvalidSignatureException", message=message)
 
 
-def clock_fast(env, home, aws):
+def clock_fast(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     message = "Signature not yet current: 20260101T020000Z is still later than CANARY"
     aws.fault(CALL, code="InvalidSignatureException", message=message)
 
 
-def clock_off(env, home, aws):
+def clock_off(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     aws.fault(CALL, status=403, code="RequestTimeTooSkewed", message="CANARY")
 
 
@@ -220,17 +222,17 @@ def no_network() -> How:
     return How(wrap=in_namespaces("--net"))
 
 
-def no_route(env, home, aws):
+def no_route(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     env["AWS_ENDPOINT_URL"] = "http://192.0.2.1:8080"  # RFC 5737: nobody's
     return no_network()
 
 
-def no_name(env, home, aws):
+def no_name(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     del env["AWS_ENDPOINT_URL"]
     return no_network()
 
 
-def packets_are_lost(env, home, aws):
+def packets_are_lost(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     """A port whose queue is full answers no connection, as a firewall that drops."""
     stack = contextlib.ExitStack()
     port = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0)).getsockname()[1]
@@ -242,33 +244,33 @@ def packets_are_lost(env, home, aws):
     return How(beside=stack)
 
 
-def nobody_listens(env, home, aws):
+def nobody_listens(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
 
 
-def proxy_down(env, home, aws):
+def proxy_down(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     del env["AWS_ENDPOINT_URL"]
     env["HTTPS_PROXY"] = "http://user:PROXY-CANARY@127.0.0.1:1"
 
 
-def behind(env, answer):
+def behind(env: dict[str, str], answer: str) -> How:
     """Let requests go through a proxy that refuses with this status line."""
     proxy = Proxy(answer=answer)
     env["HTTPS_PROXY"] = proxy.url
     return How(beside=proxy)
 
 
-def proxy_refuses(env, home, aws):
+def proxy_refuses(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     del env["AWS_ENDPOINT_URL"]
     return behind(env, "403 Forbidden CANARY")
 
 
-def proxy_wants_a_user(env, home, aws):
+def proxy_wants_a_user(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     del env["AWS_ENDPOINT_URL"]
     return behind(env, "407 Proxy Authentication Required")
 
 
-def tls_unknown(env, home, aws):
+def tls_unknown(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     certificate = home / "cert"
     need("openssl")
     subprocess.run(
@@ -283,56 +285,56 @@ def tls_unknown(env, home, aws):
     return How(beside=server)
 
 
-def tls_of_something_else(env, home, aws):
+def tls_of_something_else(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_ENDPOINT_URL"] = aws.url.replace("http:", "https:")
 
 
-def ca_bundle_missing(env, home, aws):
+def ca_bundle_missing(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_ENDPOINT_URL"] = aws.url.replace("http:", "https:")
     env["AWS_CA_BUNDLE"] = str(home / "nothing.pem")
 
 
-def throttled(env, home, aws):
+def throttled(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_ECR_TIMEOUT"] = "4"
     aws.fault(CALL, code="ThrottlingException", message="CANARY")
 
 
-def server_error(env, home, aws):
+def server_error(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     aws.fault(CALL, status=500, code="ServerException", message="CANARY")
 
 
-def dropped(env, home, aws):
+def dropped(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     aws.fault(CALL, drop=True)
 
 
-def hanging(env, home, aws):
+def hanging(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_ECR_TIMEOUT"] = "4"
     aws.fault(CALL, hang=True)
 
 
-def hanging_process(env, home, aws):
+def hanging_process(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
     env["AWS_ECR_TIMEOUT"] = "4"
     write(home / ".aws" / "config", "[default]\ncredential_process = sleep 20\n")
 
 
-def a_failing_process(env, home, aws):
+def a_failing_process(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
     script = write(home / "process.py", "import sys\nprint('CANARY')\nsys.exit('CANARY')\n")
     write(home / ".aws" / "config", f"[default]\ncredential_process = {sys.executable} {script}\n")
 
 
-def a_babbling_process(env, home, aws):
+def a_babbling_process(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     a_failing_process(env, home, aws)
     write(home / "process.py", "print('CANARY')\n")
 
 
-def a_process_that_is_not_there(env, home, aws):
+def a_process_that_is_not_there(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
     write(home / ".aws" / "config", "[default]\ncredential_process = /no/such/process CANARY\n")
 
 
-def imds_without_tokens(env, home, aws):
+def imds_without_tokens(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
     del env["AWS_EC2_METADATA_DISABLED"]
     env["AWS_EC2_METADATA_V1_DISABLED"] = "true"
@@ -340,34 +342,34 @@ def imds_without_tokens(env, home, aws):
     aws.fault("MetadataToken", status=403)
 
 
-def container_refuses(env, home, aws):
+def container_refuses(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
     env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{aws.url}/container-credentials"
     env["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "CONTAINER-CANARY"
     aws.fault("ContainerCredentials", status=403, body=b'{"message": "CANARY"}')
 
 
-def aws_config_broken(env, home, aws):
+def aws_config_broken(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     write(home / ".aws" / "config", "[default\nCANARY\n")
 
 
-def our_config_broken(env, home, aws):
+def our_config_broken(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     our_config(env, home, 'CANARY = "\n')
 
 
-def timeout_broken(env, home, aws):
+def timeout_broken(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_ECR_TIMEOUT"] = "soon"
 
 
-def timeout_too_long(env, home, aws):
+def timeout_too_long(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_ECR_TIMEOUT"] = "601"
 
 
-def retry_mode_broken(env, home, aws):
+def retry_mode_broken(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     env["AWS_RETRY_MODE"] = "CANARY"
 
 
-def login_session(env, home, aws):
+def login_session(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
     without_keys(env)
     env["AWS_PROFILE"] = "dev"
     write(
@@ -376,29 +378,29 @@ def login_session(env, home, aws):
     )
 
 
-def fips_with_an_endpoint(env, home, aws):
+def fips_with_an_endpoint(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     return How(FIPS_HOST)
 
 
-def fips_with_an_endpoint_for_ecr(env, home, aws):
+def fips_with_an_endpoint_for_ecr(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     del env["AWS_ENDPOINT_URL"]
     env["AWS_ENDPOINT_URL_ECR"] = "https://user:CANARY@ecr.example.com/fips?CANARY"
     return How(FIPS_HOST)
 
 
-def fips_with_an_endpoint_of_a_profile(env, home, aws):
+def fips_with_an_endpoint_of_a_profile(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     del env["AWS_ENDPOINT_URL"]
     write(home / ".aws" / "config", f"[default]\nendpoint_url = {aws.url}\n")
     return How(FIPS_HOST)
 
 
-def fips_with_an_endpoint_of_a_rule(env, home, aws):
+def fips_with_an_endpoint_of_a_rule(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     del env["AWS_ENDPOINT_URL"]
     our_config(env, home, f'[[registry]]\nmatch = "{FIPS_HOST}"\nendpoint_url = "{aws.url}"\n')
     return How(FIPS_HOST)
 
 
-def fips_dual_stack_with_an_endpoint(env, home, aws):
+def fips_dual_stack_with_an_endpoint(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
     return How(f"{ACCOUNT}.dkr-ecr-fips.us-east-1.on.aws")
 
 
@@ -647,7 +649,7 @@ def test_a_failure_says_what_to_do(
     assert how.host != FIPS_HOST or aws.requests == 0
 
 
-def data(**changes):
+def data(**changes: object) -> dict[str, object]:
     """Return a reply of GetAuthorizationToken, with changes."""
     token = base64.b64encode(b"AWS:c2VjcmV0CANARY").decode()
     entry = {
@@ -659,7 +661,7 @@ def data(**changes):
     return {name: value for name, value in entry.items() if value is not None}
 
 
-def reply(*entries):
+def reply(*entries: dict[str, object]) -> bytes:
     return json.dumps({"authorizationData": list(entries)}).encode()
 
 
@@ -711,7 +713,9 @@ REPLIES = [
 
 
 @pytest.mark.parametrize("reply_", REPLIES, ids=[name for name, *_ in REPLIES])
-def test_a_reply_that_is_not_ecrs(aws, helper, cache, reply_):
+def test_a_reply_that_is_not_ecrs(
+    aws: FakeAWS, helper: Helper, cache: Path, reply_: tuple[str, bytes, str]
+) -> None:
     """What the service returned is checked before it leaves: none of it is passed on or shown."""
     _, body, problem = reply_
     aws.fault(CALL, body=body)
@@ -724,14 +728,14 @@ def test_a_reply_that_is_not_ecrs(aws, helper, cache, reply_):
 
 
 @pytest.mark.parametrize("endpoint", [None, "", f"https://{HOST}", "https://vpce.example.com"])
-def test_a_reply_with_another_endpoint(aws, helper, endpoint):
+def test_a_reply_with_another_endpoint(aws: FakeAWS, helper: Helper, endpoint: str | None) -> None:
     """ECR's proxy endpoint is checked where it names a registry, and else does not matter."""
     aws.fault(CALL, body=reply(data(proxyEndpoint=endpoint)))
 
     assert helper.get().secret == "c2VjcmV0CANARY"
 
 
-def test_a_token_that_ends_sooner(aws, helper, cache):
+def test_a_token_that_ends_sooner(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """A token of less than 12 hours is kept for as long as it lives."""
     aws.token_life = 1800
     helper.get()
@@ -743,7 +747,7 @@ def test_a_token_that_ends_sooner(aws, helper, cache):
     assert int(times["refresh"]) < int(times["renew"]) < int(times["expires"])
 
 
-def test_a_token_that_claims_to_live_for_ever(aws, helper, cache):
+def test_a_token_that_claims_to_live_for_ever(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """A longer life than ECR gives is not believed."""
     aws.token_life = 1000 * 3600
     helper.get()
@@ -753,7 +757,7 @@ def test_a_token_that_claims_to_live_for_ever(aws, helper, cache):
     assert int(times["expires"]) - int(times["issued"]) == 12 * 3600
 
 
-def test_throttling_that_passes(aws, env, helper):
+def test_throttling_that_passes(aws: FakeAWS, env: dict[str, str], helper: Helper) -> None:
     """A burst of throttling is waited out, within the time-out."""
     env["AWS_MAX_ATTEMPTS"] = "1"
     aws.fault(CALL, code="ThrottlingException", times=2)
@@ -762,7 +766,7 @@ def test_throttling_that_passes(aws, env, helper):
     assert aws.count(CALL) == 3
 
 
-def test_a_server_error_that_passes(aws, helper):
+def test_a_server_error_that_passes(aws: FakeAWS, helper: Helper) -> None:
     """What fails once at the service is tried again."""
     aws.fault(CALL, status=500, code="ServerException", times=1)
 
@@ -770,7 +774,7 @@ def test_a_server_error_that_passes(aws, helper):
     assert aws.count(CALL) == 2
 
 
-def test_what_will_not_heal_is_not_tried_again(aws, helper):
+def test_what_will_not_heal_is_not_tried_again(aws: FakeAWS, helper: Helper) -> None:
     """A refusal costs one call: BuildKit repeats a failing get by itself, many times."""
     aws.fault(CALL, code="AccessDeniedException")
 
@@ -778,7 +782,7 @@ def test_what_will_not_heal_is_not_tried_again(aws, helper):
     assert aws.count(CALL) == 1
 
 
-def test_an_error_code_that_is_new(aws, helper, cache):
+def test_an_error_code_that_is_new(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """A code that nobody has met is named, its message is not."""
     aws.fault(CALL, code="SomethingNew", message="CANARY")
 
@@ -786,7 +790,7 @@ def test_an_error_code_that_is_new(aws, helper, cache):
     check(helper.get(), reason, cache, hint="run: aws ecr")
 
 
-def test_what_is_issued_is_not_shown(capsys):
+def test_what_is_issued_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """The repr of what AWS issued names its source and holds no secret."""
     issued = request.Issued("CANARY", 0, credentials_end=None, source="env", conditions=())
 

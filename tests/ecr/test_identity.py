@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fake_aws import FakeAWS
+from kit import Helper
 
-def test_nobody_asked_for_a_registry_called_sts(helper):
+
+def test_nobody_asked_for_a_registry_called_sts(helper: Helper) -> None:
     """Without credentials `token` and `doctor` name what they are for: no registry is invented."""
     said = helper("token")
 
@@ -12,7 +15,7 @@ def test_nobody_asked_for_a_registry_called_sts(helper):
     assert '"sts"' not in said.stderr + helper("doctor", "--offline").stdout
 
 
-def test_the_callers_identity_that_is_refused(aws, helper):
+def test_the_callers_identity_that_is_refused(aws: FakeAWS, helper: Helper) -> None:
     """A refusal of GetCallerIdentity is said of the caller's identity, not of a registry."""
     aws.fault("GetCallerIdentity", status=403, code="InvalidClientTokenId", message="CANARY")
 

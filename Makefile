@@ -2,12 +2,23 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TOOLS  := .tools-venv/bin
+OLDEST := .oldest-venv/bin
+PIP    := -m pip install --quiet --disable-pip-version-check
+HASHED := $(PIP) --require-hashes
+# Without this the tests would import the checkout that they lie in, not what is installed.
+PYTEST := PYTHONSAFEPATH=1 $(BIN)/python -m pytest
+MEASURED := PYTHONSAFEPATH=1 $(BIN)/python -m coverage run -m pytest
+JOBS   ?= 3 # two that work and one that waits: much of what is tested is waiting
+TOGETHER := -n $(JOBS) --dist loadgroup
+# Of $(PYTEST_ARGS), one of two runs may find nothing to do: pytest says so with status 5.
+OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo check test proof test-oldest lint bench wheel sdist requirements audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## the main job on an embedded AWS endpoint: no account, nothing left behind
 	@$(PYTHON) -m venv .demo-venv
@@ -15,11 +26,26 @@ demo: ## the main job on an embedded AWS endpoint: no account, nothing left behi
 	@.demo-venv/bin/python -m pip install --quiet --disable-pip-version-check . ministack
 	@.demo-venv/bin/python packaging/demo.py
 
-test: $(BIN)/python ## unit and end-to-end tests, against the installed wheel, with coverage
+check: lint ## the loop: lint, types, and the tests that start no server; under a minute
+	$(PYTEST) $(TOGETHER) -q -m "not server and not alone and not proof" $(PYTEST_ARGS)
+
+test: $(BIN)/python ## all tests, against the installed wheel, with coverage; proofs in their short form
+	@rm -rf .reports
 	@$(BIN)/python -m coverage erase
-	PYTHONSAFEPATH=1 $(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(MEASURED) $(TOGETHER) -m "not alone" --junitxml=.reports/together.xml $(PYTEST_ARGS) $(OR_NONE)
+	$(MEASURED) -m alone --junitxml=.reports/alone.xml $(PYTEST_ARGS) $(OR_NONE)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --fail-under=95 | tail -n 25
+	@$(BIN)/python tests/kit/tally.py .reports/*.xml
+
+proof: $(BIN)/python ## what tries to break it, in the long form
+	$(PYTEST) --proof -m proof $(PYTEST_ARGS)
+
+test-oldest: .oldest-venv/.requirements ## AWS, cache and locks with the lowest versions that setup.cfg allows
+	@rm -rf build *.egg-info
+	@$(OLDEST)/python $(PIP) --no-deps --no-build-isolation --force-reinstall .
+	PYTHONSAFEPATH=1 $(OLDEST)/python -m pytest $(TOGETHER) -q -m "not alone" \
+		tests/cache tests/ecr tests/tokens $(PYTEST_ARGS)
 
 lint: $(BIN)/python ## ruff and mypy
 	$(BIN)/python -m ruff check .
@@ -32,14 +58,40 @@ bench: $(BIN)/python ## benchmarks: paired runs, a table and a plot in benchmark
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
+sdist: $(VENV)/.requirements ## build the source distribution into dist/
+	@rm -rf *.egg-info
+	$(BIN)/python -c 'from setuptools import build_meta; print(build_meta.build_sdist("dist"))'
+
+requirements: .tools-venv/.requirements ## choose the newest versions anew, and write down their hashes
+	@TOOLS=$(TOOLS) sh requirements/compile
+
+audit: .tools-venv/.requirements ## ask for known vulnerabilities of what is required (needs the network)
+	@for file in test build oldest tools; do echo "requirements/$$file.txt"; \
+		$(TOOLS)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/$$file.txt || exit; done
+
 # The package is installed anew each time: the tests run what users get, never the checkout.
-$(BIN)/python: FORCE
-	@test -x $@ || $(PYTHON) -m venv $(VENV)
+$(BIN)/python: $(VENV)/.requirements FORCE
 	@rm -rf build *.egg-info # setuptools would install what it built before
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --force-reinstall .
+
+$(VENV)/.requirements: requirements/test.txt requirements/build.txt
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(HASHED) -r requirements/test.txt -r requirements/build.txt
+	@touch $@
+
+.oldest-venv/.requirements: requirements/oldest.txt requirements/test.txt requirements/build.txt
+	@$(PYTHON) -m venv .oldest-venv
+	@$(OLDEST)/python $(HASHED) -r requirements/test.txt -r requirements/build.txt
+	@$(OLDEST)/python $(HASHED) -r requirements/oldest.txt
+	@touch $@
+
+.tools-venv/.requirements: requirements/tools.txt
+	@$(PYTHON) -m venv .tools-venv
+	@$(TOOLS)/python $(HASHED) -r requirements/tools.txt
+	@touch $@
 
 FORCE:
 
 clean: ## remove what the targets made
-	rm -rf .venv .demo-venv build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .demo-venv .oldest-venv .tools-venv build dist *.egg-info .reports .coverage* \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -85,11 +85,16 @@ def long_form(config: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what starts a server, and leave out the proofs that are long only."""
+    """Mark what starts a server, keep together what shares one, leave out what is long only."""
     left_out = []
     for item in items:
-        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+        used = set(getattr(item, "fixturenames", ()))
+        if used & SERVERS:
             item.add_marker("server")
+        for shared in ("stack", "kubelet"):  # a fixture of the session that takes long to make
+            if shared in used:
+                item.add_marker(pytest.mark.xdist_group(shared))
+                break
         mark = item.get_closest_marker("proof")
         if mark is not None and mark.kwargs.get("only") and not long_form(config):
             left_out.append(item)

@@ -4,8 +4,13 @@ The functions are called with a folder, an environment and a time of the test's 
 meets the same disks in test_disk.py.
 """
 
+from __future__ import annotations
+
 import os
 import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +30,7 @@ def keep(folder: str, token: cache.Token) -> bool:
     return keeping.write(folder, token, begun=cache_time())
 
 
-def token(**changes) -> cache.Token:
+def token(**changes: Any) -> cache.Token:
     """Return a token of 12 hours that was issued at NOW for the profile prod."""
     values = {
         "host": HOST,
@@ -42,7 +47,7 @@ def token(**changes) -> cache.Token:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> str:
     return str(tmp_path / "cache")
 
 
@@ -50,13 +55,15 @@ def entry(folder: str, name: str = NAME) -> str:
     return f"{folder}/{HOST}/{name}"
 
 
-def served(folder: str, now: float = NOW, environ=None, host: str = HOST) -> str | None:
+def served(
+    folder: str, now: float = NOW, environ: Mapping[str, str] | None = None, host: str = HOST
+) -> str | None:
     """Return the secret that the cache serves, if it serves one."""
     found = cache.lookup(folder, host, PROD if environ is None else environ, now)
     return None if found is None else found.secret
 
 
-def test_what_is_kept_comes_back(folder):
+def test_what_is_kept_comes_back(folder: str) -> None:
     """Every field of an entry survives the disk, and its repr does not show the secret."""
     kept = token(identity="profile=prod", source="env", replaced="5f0c")
 
@@ -70,7 +77,7 @@ def test_what_is_kept_comes_back(folder):
     assert HOST in repr(found)
 
 
-def test_the_format_is_the_one_that_is_written_down(folder):
+def test_the_format_is_the_one_that_is_written_down(folder: str) -> None:
     """The bytes on disk are those of the design: other readers rely on them."""
     keep(folder, token(secret="c2VjcmV0", conditions=["env A=b", "unset C"]))
 
@@ -92,7 +99,7 @@ def test_the_format_is_the_one_that_is_written_down(folder):
     )
 
 
-def test_only_the_owner_can_read_it_from_birth(folder):
+def test_only_the_owner_can_read_it_from_birth(folder: str) -> None:
     """Under the widest umask directories are 0700 and files 0600, and nothing is left beside."""
     before = os.umask(0)
     try:
@@ -106,7 +113,7 @@ def test_only_the_owner_can_read_it_from_birth(folder):
     assert os.listdir(f"{folder}/{HOST}") == [NAME]
 
 
-def test_a_directory_that_was_there_keeps_its_mode(tmp_path):
+def test_a_directory_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
     """The user may point the cache at a directory of his own: its mode is his business."""
     tmp_path.chmod(0o755)
 
@@ -116,7 +123,7 @@ def test_a_directory_that_was_there_keeps_its_mode(tmp_path):
     assert stat.S_IMODE(os.stat(tmp_path / HOST).st_mode) == 0o700
 
 
-def test_a_wider_directory_of_ours_is_narrowed(folder):
+def test_a_wider_directory_of_ours_is_narrowed(folder: str) -> None:
     """A cache directory that others could enter is closed by the next write."""
     os.makedirs(f"{folder}/{HOST}", 0o755)
 
@@ -137,7 +144,9 @@ def test_a_wider_directory_of_ours_is_narrowed(folder):
         (NOW + 1000 * HOUR, False),
     ],
 )
-def test_a_token_is_served_from_its_issue_until_it_expires(folder, now, is_served):
+def test_a_token_is_served_from_its_issue_until_it_expires(
+    folder: str, now: int, *, is_served: bool
+) -> None:
     """Not before it was issued (the clock went back), and never from its expiry on."""
     keep(folder, token())
 
@@ -156,7 +165,7 @@ def test_a_token_is_served_from_its_issue_until_it_expires(folder, now, is_serve
     ],
     ids=str,
 )
-def test_times_that_cannot_be(folder, changes):
+def test_times_that_cannot_be(folder: str, changes: dict[str, int]) -> None:
     """Times out of order, or a life longer than ECR gives, make an entry as if absent."""
     keep(folder, token(**changes))
 
@@ -194,14 +203,16 @@ def test_times_that_cannot_be(folder, changes):
     ],
     ids=str,
 )
-def test_conditions(folder, conditions, environ, is_served):
+def test_conditions(
+    folder: str, conditions: list[str], environ: dict[str, str], *, is_served: bool
+) -> None:
     """A token is served only where all its conditions hold; never without one that we know."""
     keep(folder, token(conditions=conditions))
 
     assert (served(folder, environ=environ) is not None) == is_served
 
 
-def test_this_boot_is_this_boot(folder):
+def test_this_boot_is_this_boot(folder: str) -> None:
     """A token bound to the machine's boot is served in it."""
     boot = cache.boot()
     assert boot
@@ -211,7 +222,7 @@ def test_this_boot_is_this_boot(folder):
     assert served(folder) is not None
 
 
-def as_it_was(path, kind):
+def as_it_was(path: Path, kind: str) -> None:
     """Change a file, and give it back the size and the time of modification that it had."""
     before = path.stat()
     if kind == "touch -r":
@@ -228,7 +239,7 @@ def as_it_was(path, kind):
 
 
 @pytest.mark.parametrize("kind", ["touch -r", "cp -p, over it", "tar x"])
-def test_a_file_that_looks_as_it_did_is_another(folder, tmp_path, kind):
+def test_a_file_that_looks_as_it_did_is_another(folder: str, tmp_path: Path, kind: str) -> None:
     """The old identity is not served after a change whose size and time of modification are equal."""
     watched = tmp_path / "config"
     watched.write_text("a")
@@ -240,7 +251,7 @@ def test_a_file_that_looks_as_it_did_is_another(folder, tmp_path, kind):
     assert served(folder) is None
 
 
-def test_a_file_condition_sees_every_change(folder, tmp_path):
+def test_a_file_condition_sees_every_change(folder: str, tmp_path: Path) -> None:
     """It names both times, size, inode and device; a file's disappearance is a change, too."""
     watched = tmp_path / "con fig"
     watched.write_text("a")
@@ -257,7 +268,7 @@ def test_a_file_condition_sees_every_change(folder, tmp_path):
     assert served(folder) is None
 
 
-def test_a_path_that_cannot_be_examined_vouches_for_nothing(folder, tmp_path):
+def test_a_path_that_cannot_be_examined_vouches_for_nothing(folder: str, tmp_path: Path) -> None:
     """A loop of links is neither there nor absent: no entry holds on it."""
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
@@ -271,7 +282,7 @@ def test_a_path_that_cannot_be_examined_vouches_for_nothing(folder, tmp_path):
     assert cache.state_of("/dev/null/x") == "absent /dev/null/x"
 
 
-def test_a_login_wins_and_newer_wins(folder):
+def test_a_login_wins_and_newer_wins(folder: str) -> None:
     """A login wins over every issued token, a newer token over an older one."""
     keep(folder, token(name=SECOND, secret="b2xk", issued=NOW))
     keep(folder, token(name=THIRD, secret="bmV3", issued=NOW + 1))
@@ -282,7 +293,7 @@ def test_a_login_wins_and_newer_wins(folder):
     assert served(folder, NOW + 2, environ={}) == "bG9naW4"
 
 
-def test_each_identity_its_own_token(folder):
+def test_each_identity_its_own_token(folder: str) -> None:
     """Two profiles keep two tokens side by side, and neither is served to the other or to none."""
     keep(folder, token(name=SECOND, secret="cHJvZA", conditions=["env AWS_PROFILE=prod"]))
     keep(folder, token(name=THIRD, secret="ZGV2", conditions=["env AWS_PROFILE=dev"]))
@@ -293,7 +304,7 @@ def test_each_identity_its_own_token(folder):
     assert served(folder, environ={}) is None
 
 
-def test_truncated_at_every_byte(folder):
+def test_truncated_at_every_byte(folder: str) -> None:
     """No beginning of an entry is served, however long; the whole is."""
     keep(folder, token(conditions=["env AWS_PROFILE=prod", "unset AWS_ACCESS_KEY_ID"]))
     path = entry(folder)
@@ -332,7 +343,7 @@ def test_truncated_at_every_byte(folder):
     ],
     ids=str,
 )
-def test_anything_odd_about_the_text(folder, old, new):
+def test_anything_odd_about_the_text(folder: str, old: bytes, new: bytes) -> None:
     """Another version, an unknown key, a missing one or a secret that needs an escape: absent."""
     keep(folder, token())
     path = entry(folder)
@@ -347,7 +358,7 @@ def test_anything_odd_about_the_text(folder, old, new):
 
 
 @pytest.fixture(scope="module")
-def bytes_on_disk(tmp_path_factory):
+def bytes_on_disk(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], list[cache.Token]]:
     """Return a function that says what the cache reads where an entry holds the given bytes."""
     folder = str(tmp_path_factory.mktemp("bytes"))
     keep(folder, token())
@@ -361,13 +372,15 @@ def bytes_on_disk(tmp_path_factory):
 
 
 @given(data=st.binary(max_size=400))
-def test_any_bytes_at_all(bytes_on_disk, data):
+def test_any_bytes_at_all(bytes_on_disk: Callable[[bytes], list[cache.Token]], data: bytes) -> None:
     """Whatever an entry's file holds, reading it does not raise."""
     assert bytes_on_disk(data) == []
 
 
 @given(data=st.data())
-def test_bytes_changed_anywhere(bytes_on_disk, data):
+def test_bytes_changed_anywhere(
+    bytes_on_disk: Callable[[bytes], list[cache.Token]], data: st.DataObject
+) -> None:
     """An entry with any bytes replaced is served with its own host's name, or not at all."""
     good = (
         f"{cache.MAGIC}\nhost {HOST}\nissued {NOW}\nrefresh {NOW + 1}\nrenew {NOW + 2}\n"
@@ -384,7 +397,7 @@ def test_bytes_changed_anywhere(bytes_on_disk, data):
         assert found.expires - found.issued <= 12 * HOUR
 
 
-def test_what_the_format_cannot_say_is_not_kept(folder):
+def test_what_the_format_cannot_say_is_not_kept(folder: str) -> None:
     """A value with a line break, or a secret that needs an escape, is never written."""
     assert not keep(folder, token(conditions=["env A=b\nunset C"]))
     assert not keep(folder, token(secret='a"b'))
@@ -395,7 +408,7 @@ def test_what_the_format_cannot_say_is_not_kept(folder):
     assert not os.path.exists(folder)
 
 
-def test_bytes_that_are_no_text_in_a_variable(folder):
+def test_bytes_that_are_no_text_in_a_variable(folder: str) -> None:
     """A variable's bytes that are not UTF-8 make a condition like any other."""
     environ = {"HOME": os.fsdecode(b"/home/m\xfcller")}
     keep(folder, token(conditions=[f"env HOME={environ['HOME']}"]))
@@ -404,19 +417,19 @@ def test_bytes_that_are_no_text_in_a_variable(folder):
     assert served(folder, environ={"HOME": "/home/müller"}) is None
 
 
-def make_writable_by_others(path):
+def make_writable_by_others(path: str) -> None:
     os.chmod(path, 0o602)
 
 
-def make_readable_by_others(path):
+def make_readable_by_others(path: str) -> None:
     os.chmod(path, 0o604)
 
 
-def make_readable_by_the_group(path):
+def make_readable_by_the_group(path: str) -> None:
     os.chmod(path, 0o640)
 
 
-def make_a_symlink(path):
+def make_a_symlink(path: str) -> None:
     os.rename(path, f"{path}.away")
     os.symlink(f"{path}.away", path)
     os.rename(f"{path}.away", os.path.join(os.path.dirname(path), ".away"))
@@ -424,47 +437,47 @@ def make_a_symlink(path):
     os.symlink(".away", path)
 
 
-def make_a_hard_link(path):
+def make_a_hard_link(path: str) -> None:
     os.link(path, f"{os.path.dirname(path)}/.second")
 
 
-def make_a_fifo(path):
+def make_a_fifo(path: str) -> None:
     os.unlink(path)
     os.mkfifo(path, 0o600)
 
 
-def make_a_directory(path):
+def make_a_directory(path: str) -> None:
     os.unlink(path)
     os.mkdir(path)
 
 
-def make_it_huge(path):
+def make_it_huge(path: str) -> None:
     os.truncate(path, cache.ENTRY_LIMIT + 1)
 
 
-def make_the_directory_writable_by_others(path):
+def make_the_directory_writable_by_others(path: str) -> None:
     os.chmod(os.path.dirname(path), 0o777)
 
 
-def make_the_directory_a_symlink(path):
+def make_the_directory_a_symlink(path: str) -> None:
     place = os.path.dirname(path)
     os.rename(place, f"{os.path.dirname(place)}/.away")
     os.symlink(f"{os.path.dirname(place)}/.away", place)
 
 
-def make_the_directory_a_file(path):
+def make_the_directory_a_file(path: str) -> None:
     place = os.path.dirname(path)
     os.rename(place, f"{os.path.dirname(place)}/.away")
     with open(place, "wb"):
         pass
 
 
-def give_it_to_another_user(path):
+def give_it_to_another_user(path: str) -> None:
     need_root("give a file away")
     os.chown(path, 12345, -1)
 
 
-def give_the_directory_to_another_user(path):
+def give_the_directory_to_another_user(path: str) -> None:
     need_root("give a directory away")
     os.chown(os.path.dirname(path), 12345, -1)
 
@@ -487,7 +500,7 @@ ODDITIES = [
 
 
 @pytest.mark.parametrize("spoil", ODDITIES, ids=lambda spoil: spoil.__name__)
-def test_anything_odd_about_the_file(folder, spoil):
+def test_anything_odd_about_the_file(folder: str, spoil: Callable[[str], None]) -> None:
     """Another owner, a wider mode, a link, a FIFO or a directory in its place: as if absent."""
     keep(folder, token())
     assert served(folder) is not None
@@ -497,7 +510,7 @@ def test_anything_odd_about_the_file(folder, spoil):
     assert served(folder) is None
 
 
-def test_a_writer_that_dies_or_fails_leaves_the_old_entry(folder):
+def test_a_writer_that_dies_or_fails_leaves_the_old_entry(folder: str) -> None:
     """The rename decides: where it fails the old entry stays, and nothing is left beside it."""
     keep(folder, token(secret="b2xk"))
     os.makedirs(f"{folder}/{HOST}/{SECOND}/in-the-way")
@@ -509,7 +522,7 @@ def test_a_writer_that_dies_or_fails_leaves_the_old_entry(folder):
 
 
 @pytest.mark.parametrize("place", ["/dev/null/x", "/proc/x"])
-def test_a_place_that_cannot_be_written(place):
+def test_a_place_that_cannot_be_written(place: str) -> None:
     """Where nothing can be written, writing says so and everything else finds nothing."""
     assert not keep(place, token())
     assert served(place) is None
@@ -519,7 +532,7 @@ def test_a_place_that_cannot_be_written(place):
     keeping.erase("/dev/null", HOST)
 
 
-def test_erase_forgets_a_host_and_the_copies_of_its_tokens(folder):
+def test_erase_forgets_a_host_and_the_copies_of_its_tokens(folder: str) -> None:
     """What was issued for one registry and copied for another is forgotten with it, no more."""
     keep(folder, token(secret="c2hhcmVk"))
     keep(folder, token(secret="c2hhcmVk", host=OTHER))
@@ -533,7 +546,7 @@ def test_erase_forgets_a_host_and_the_copies_of_its_tokens(folder):
     assert [t.secret for t in cache.entries(folder, OTHER)] == ["b3du"]
 
 
-def test_erase_does_not_follow_a_link(folder, tmp_path):
+def test_erase_does_not_follow_a_link(folder: str, tmp_path: Path) -> None:
     """A host's directory that is a link is not ours: what is behind it stays."""
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -546,7 +559,7 @@ def test_erase_does_not_follow_a_link(folder, tmp_path):
     assert (outside / "file").read_text() == "mine"
 
 
-def test_what_has_had_its_time_is_swept(folder):
+def test_what_has_had_its_time_is_swept(folder: str) -> None:
     """Of every host what is past any life goes, or from the future; nothing that is not ours."""
     now = cache_time()
     hour = 3600
@@ -580,10 +593,12 @@ def test_what_has_had_its_time_is_swept(folder):
     assert cache.hosts(folder) == sorted([HOST, OTHER])
 
 
-def test_old_locks_are_swept(folder):
+def test_old_locks_are_swept(folder: str) -> None:
     """A lock that nobody has used for the life of a token goes, one in use does not."""
-    os.close(keeping.lock(folder, NAME))
-    os.close(keeping.lock(folder, SECOND))
+    for name in (NAME, SECOND):
+        held = keeping.lock(folder, name)
+        assert held is not None
+        os.close(held)
     os.utime(f"{folder}/.locks/{SECOND}", (1, 1))
 
     keeping.sweep(folder)
@@ -591,7 +606,7 @@ def test_old_locks_are_swept(folder):
     assert os.listdir(f"{folder}/.locks") == [NAME]
 
 
-def test_identities_without_end_do_not_fill_the_disk(folder):
+def test_identities_without_end_do_not_fill_the_disk(folder: str) -> None:
     """Of more identities than anybody has the oldest are removed; a login never is."""
     now = cache_time()
     count = keeping.ENTRIES_PER_HOST + 5
@@ -614,7 +629,7 @@ def test_identities_without_end_do_not_fill_the_disk(folder):
     assert cache.LOGIN in names
 
 
-def test_one_claim_of_a_renewal(folder):
+def test_one_claim_of_a_renewal(folder: str) -> None:
     """The first takes the claim, the others do not, until its life is over or it is given back."""
     kept = token()
     keep(folder, kept)
@@ -632,7 +647,7 @@ def test_one_claim_of_a_renewal(folder):
     assert claim(now - 10_000)
 
 
-def test_a_claim_ends_by_our_clock(folder):
+def test_a_claim_ends_by_our_clock(folder: str) -> None:
     """A claim from the future, by a clock that was wrong, starts one renewal and not one a get."""
     kept = token()
     keep(folder, kept)
@@ -648,7 +663,7 @@ def test_a_claim_ends_by_our_clock(folder):
 
 
 @given(st.text())
-def test_a_residue_is_a_small_number(secret):
+def test_a_residue_is_a_small_number(secret: str) -> None:
     """For any text: at most 61 bits, decimal, and the same again."""
     residue = cache.residue_of(secret)
 

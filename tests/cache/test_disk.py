@@ -3,34 +3,39 @@
 Where it takes a mount, the executable runs in a mount namespace of its own.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from kit import CALL, HOST, HOUR, age, in_namespaces, login, need_root
+from fake_aws import FakeAWS
+from kit import CALL, HOST, HOUR, Helper, age, in_namespaces, login, need_root
 from kit import OTHER_ACCOUNT as OTHER
 
 
 @pytest.fixture
-def entry(aws, helper, cache):
+def entry(aws: FakeAWS, helper: Helper, cache: Path) -> Path:
     """Return the entry of a token that was fetched just now."""
     helper.get()
     [path] = (cache / HOST).iterdir()
     return path
 
 
-def secret_of(path):
-    return json.loads(path.read_text().rstrip("\n").rpartition("\n")[2])
+def secret_of(path: Path) -> str:
+    return str(json.loads(path.read_text().rstrip("\n").rpartition("\n")[2]))
 
 
-def write_anew(path, data):
+def write_anew(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     path.chmod(0o600)
 
 
-def fetched_anew(aws, helper, old):
+def fetched_anew(aws: FakeAWS, helper: Helper, old: str) -> bool:
     """Whether the next get does not answer with ``old`` but with what AWS issues then."""
     answer = helper.get()
     assert answer.stderr == ""
@@ -39,7 +44,7 @@ def fetched_anew(aws, helper, old):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0])
-def test_a_truncated_entry(aws, helper, entry, share):
+def test_a_truncated_entry(aws: FakeAWS, helper: Helper, entry: Path, share: float) -> None:
     """An entry that ends too soon is fetched anew (test_cache.py: at every byte)."""
     old = secret_of(entry)
     os.truncate(entry, int((entry.stat().st_size - 1) * share))
@@ -48,65 +53,65 @@ def test_a_truncated_entry(aws, helper, entry, share):
     assert helper.get().secret == secret_of(entry)
 
 
-def an_unknown_key(path):
+def an_unknown_key(path: Path) -> None:
     write_anew(path, path.read_bytes().replace(b"\nenv ", b"\nsurprise x\nenv ", 1))
 
 
-def an_unknown_version(path):
+def an_unknown_version(path: Path) -> None:
     write_anew(path, path.read_bytes().replace(b"ecr 2\n", b"ecr 1\n", 1))
 
 
-def another_host(path):
+def another_host(path: Path) -> None:
     write_anew(path, path.read_bytes().replace(HOST.encode(), OTHER.encode(), 1))
 
 
-def no_conditions(path):
+def no_conditions(path: Path) -> None:
     lines = path.read_bytes().split(b"\n")
     kinds = (b"env ", b"unset ", b"file ", b"absent ")
     write_anew(path, b"\n".join(line for line in lines if not line.startswith(kinds)))
 
 
-def bytes_of_no_text(path):
+def bytes_of_no_text(path: Path) -> None:
     write_anew(path, os.urandom(4000))
 
 
-def nothing(path):
+def nothing(path: Path) -> None:
     write_anew(path, b"")
 
 
-def too_much(path):
+def too_much(path: Path) -> None:
     with path.open("ab") as file:
         file.write(b"x" * (1 << 20))
 
 
-def from_the_future(path):
+def from_the_future(path: Path) -> None:
     age(path, -3600)
 
 
-def world_writable(path):
+def world_writable(path: Path) -> None:
     path.chmod(0o666)
 
 
-def readable_by_the_group(path):
+def readable_by_the_group(path: Path) -> None:
     path.chmod(0o640)
 
 
-def a_symlink(path):
+def a_symlink(path: Path) -> None:
     target = path.with_name(".target")
     path.rename(target)
     path.symlink_to(target)
 
 
-def a_hard_link(path):
+def a_hard_link(path: Path) -> None:
     os.link(path, path.with_name(".link"))
 
 
-def a_fifo(path):
+def a_fifo(path: Path) -> None:
     path.unlink()
     os.mkfifo(path, 0o600)
 
 
-def a_socket(path):
+def a_socket(path: Path) -> None:
     import socket
 
     path.unlink()
@@ -119,16 +124,16 @@ def a_socket(path):
             os.chdir(before)
 
 
-def another_owner(path):
+def another_owner(path: Path) -> None:
     need_root("give a file away")
     os.chown(path, 12345, 12345)
 
 
-def a_directory_that_others_may_write(path):
+def a_directory_that_others_may_write(path: Path) -> None:
     path.parent.chmod(0o777)
 
 
-def a_directory_of_another_owner(path):
+def a_directory_of_another_owner(path: Path) -> None:
     need_root("give a directory away")
     os.chown(path.parent, 12345, 12345)
 
@@ -156,7 +161,9 @@ def a_directory_of_another_owner(path):
     ],
     ids=lambda spoil: spoil.__name__,
 )
-def test_anything_odd_is_as_if_absent(aws, helper, entry, spoil):
+def test_anything_odd_is_as_if_absent(
+    aws: FakeAWS, helper: Helper, entry: Path, spoil: Callable[[Path], None]
+) -> None:
     """Fetched anew, in silence, and not listed; nor does another registry copy it."""
     old = secret_of(entry)
     spoil(entry)
@@ -166,23 +173,23 @@ def test_anything_odd_is_as_if_absent(aws, helper, entry, spoil):
     assert fetched_anew(aws, helper, old)
 
 
-def a_directory_in_its_place(path):
+def a_directory_in_its_place(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-def a_file_for_the_host(path):
+def a_file_for_the_host(path: Path) -> None:
     path.unlink()
     path.parent.rmdir()
     path.parent.touch()
 
 
-def a_file_for_the_cache(path):
+def a_file_for_the_cache(path: Path) -> None:
     shutil.rmtree(path.parent.parent)
     path.parent.parent.touch()
 
 
-def a_dead_link_for_the_cache(path):
+def a_dead_link_for_the_cache(path: Path) -> None:
     shutil.rmtree(path.parent.parent)
     path.parent.parent.symlink_to("/no/such/place")
 
@@ -197,7 +204,9 @@ def a_dead_link_for_the_cache(path):
     ],
     ids=lambda spoil: spoil.__name__,
 )
-def test_something_in_the_way(aws, helper, entry, spoil):
+def test_something_in_the_way(
+    aws: FakeAWS, helper: Helper, entry: Path, spoil: Callable[[Path], None]
+) -> None:
     """Where an entry cannot be kept each get fetches, without a word, and nothing else breaks."""
     spoil(entry)
 
@@ -210,7 +219,7 @@ def test_something_in_the_way(aws, helper, entry, spoil):
     assert helper("erase", stdin=HOST).status == 0
 
 
-def test_a_link_to_a_cache_elsewhere(aws, helper, home, cache):
+def test_a_link_to_a_cache_elsewhere(aws: FakeAWS, helper: Helper, home: Path, cache: Path) -> None:
     """The whole cache may live elsewhere, behind a link that the user made."""
     (home / "elsewhere").mkdir()
     cache.parent.mkdir()
@@ -235,7 +244,9 @@ def test_a_link_to_a_cache_elsewhere(aws, helper, home, cache):
     ],
     ids=str,
 )
-def test_no_place_for_a_cache(aws, helper, tmp_path, changes):
+def test_no_place_for_a_cache(
+    aws: FakeAWS, helper: Helper, tmp_path: Path, changes: dict[str, str | None]
+) -> None:
     """No home, none that can be written, or the cache switched off: the answer, each time.
 
     The user database has no home either: a bare process such as the kubelet's is like that.
@@ -251,13 +262,13 @@ def test_no_place_for_a_cache(aws, helper, tmp_path, changes):
     assert helper("erase", stdin=HOST, env=changes, wrap=wrap).status == 0
 
 
-def without_a_home(folder, users):
+def without_a_home(folder: Path, users: str) -> tuple[str, ...]:
     """Return what to put before a command so that the user database is ``users``."""
     (folder / "passwd").write_text(users)
     return mounted(f"mount --bind {folder}/passwd /etc/passwd")
 
 
-def test_a_user_that_nobody_knows(aws, helper, tmp_path):
+def test_a_user_that_nobody_knows(aws: FakeAWS, helper: Helper, tmp_path: Path) -> None:
     """In a container under any user id, with no HOME and no entry for it: the answer all the same."""
     wrap = without_a_home(tmp_path, "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n")
     wrap = (*wrap, "unshare", "--user", "--map-user=4242")
@@ -267,7 +278,7 @@ def test_a_user_that_nobody_knows(aws, helper, tmp_path):
         assert aws.count(CALL) == calls
 
 
-def test_a_machine_without_a_boot_id(aws, helper, cache):
+def test_a_machine_without_a_boot_id(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """Where machines cannot be told apart, a token of the machine's own identity is not served."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
         del helper.env[name]
@@ -280,7 +291,9 @@ def test_a_machine_without_a_boot_id(aws, helper, cache):
     assert not (cache / HOST).exists()
 
 
-def test_switched_off_means_neither_read_nor_written(aws, helper, entry):
+def test_switched_off_means_neither_read_nor_written(
+    aws: FakeAWS, helper: Helper, entry: Path
+) -> None:
     """AWS_ECR_DISABLE_CACHE does not look at a token on disk, and leaves it as it is."""
     data = entry.read_bytes()
 
@@ -290,12 +303,12 @@ def test_switched_off_means_neither_read_nor_written(aws, helper, entry):
     assert list(entry.parent.iterdir()) == [entry]
 
 
-def mounted(script):
+def mounted(script: str) -> tuple[str, ...]:
     """Return what to put before a command so that it runs after ``script``, in its own mounts."""
     return in_namespaces("--mount", script=script)
 
 
-def test_a_read_only_cache_that_is_empty(aws, helper, cache):
+def test_a_read_only_cache_that_is_empty(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """A cache directory that cannot be written costs a call each time, and never the answer."""
     cache.mkdir(parents=True)
     wrap = mounted(f"mount -t tmpfs -o ro tmpfs {cache}")
@@ -307,7 +320,9 @@ def test_a_read_only_cache_that_is_empty(aws, helper, cache):
         assert aws.count(CALL) == calls
 
 
-def test_a_read_only_cache_with_a_token(aws, helper, entry, cache):
+def test_a_read_only_cache_with_a_token(
+    aws: FakeAWS, helper: Helper, entry: Path, cache: Path
+) -> None:
     """A token that is there is served from a read-only disk; erase succeeds, and changes nothing."""
     wrap = mounted(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
 
@@ -317,7 +332,9 @@ def test_a_read_only_cache_with_a_token(aws, helper, entry, cache):
     assert helper.get(wrap=wrap).secret == secret_of(entry)
 
 
-def test_a_read_only_cache_with_a_token_that_is_due(aws, helper, entry, cache):
+def test_a_read_only_cache_with_a_token_that_is_due(
+    aws: FakeAWS, helper: Helper, entry: Path, cache: Path
+) -> None:
     """Where no renewal can be kept the token is served, and no process is started in vain."""
     age(entry, 10 * HOUR)
     wrap = mounted(f"mount --bind {cache} {cache}; mount -o remount,ro,bind {cache}")
@@ -327,7 +344,7 @@ def test_a_read_only_cache_with_a_token_that_is_due(aws, helper, entry, cache):
 
 
 @pytest.mark.parametrize("size", ["4k", "8k", "12k", "16k", "20k"])
-def test_a_full_disk(aws, helper, cache, size):
+def test_a_full_disk(aws: FakeAWS, helper: Helper, cache: Path, size: str) -> None:
     """Whether not a byte fits, or part of an entry: the answer, and no part of an entry is kept."""
     cache.mkdir(parents=True)
     script = (
@@ -354,7 +371,7 @@ def test_a_full_disk(aws, helper, cache, size):
         assert json.loads((cache.parent / name).read_text())["Secret"] in aws.issued
 
 
-def test_a_login_that_cannot_be_kept_is_an_error(aws, helper, cache):
+def test_a_login_that_cannot_be_kept_is_an_error(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """A docker login must not succeed where the password is not kept: it says where."""
     request = login(aws.new_password("AKIALOGIN", "us-east-1"))
     cache.mkdir(parents=True)
@@ -369,7 +386,7 @@ def test_a_login_that_cannot_be_kept_is_an_error(aws, helper, cache):
     assert "the cache is switched off" in off.stdout
 
 
-def test_the_umask_does_not_matter(aws, helper, cache):
+def test_the_umask_does_not_matter(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """Under umask 0 and under umask 0777 the token is kept, for its owner only."""
     for mask in ("0000", "0777"):
         wrap = ("sh", "-c", f'umask {mask}; exec "$@"', "-")

@@ -11,17 +11,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import CALL, EXECUTABLE, HOST, TREE, login, need, until
+from fake_aws import FakeAWS
+from kit import CALL, EXECUTABLE, HOST, TREE, Helper, login, need, until
 
-from docker_credential_ecr import __version__
-from docker_credential_ecr.commands import ACTIONS, NAMES
+from docker_credential_ecr import ACTIONS, __version__
+from docker_credential_ecr.commands import NAMES
 
 MAN = TREE / "packaging" / "man" / "docker-credential-ecr.1"
 NEIGHBOUR = "222222222222.dkr.ecr.us-east-1.amazonaws.com"  # of the same region
 ABROAD = "333333333333.dkr.ecr.eu-west-1.amazonaws.com"
 
 
-def on_terminal(helper, *arguments: str) -> str:
+def on_terminal(helper: Helper, *arguments: str) -> str:
     """Return what a command says on stderr where that is a terminal."""
     ours, theirs = pty.openpty()
     done = subprocess.run(
@@ -47,14 +48,14 @@ def on_terminal(helper, *arguments: str) -> str:
 # status
 
 
-def test_status_of_nothing(helper) -> None:
+def test_status_of_nothing(helper: Helper) -> None:
     """An empty cache is no failure."""
     assert (helper("status").status, helper("status").stdout) == (0, "no tokens on disk\n")
     assert helper("status", "--json").stdout == "[]\n"
     assert helper("status", env={"AWS_ECR_DISABLE_CACHE": "1"}).stdout == "no tokens on disk\n"
 
 
-def test_status_is_a_table(helper, aws, home) -> None:
+def test_status_is_a_table(helper: Helper, aws: FakeAWS, home: Path) -> None:
     """Two lines for each token: registry; identity, age, when it will be renewed, when it ends."""
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text("[default]\noutput = json\n")
@@ -74,7 +75,7 @@ def test_status_is_a_table(helper, aws, home) -> None:
     assert lines[4].startswith("    profile=default env  ")
 
 
-def test_status_as_json(helper, aws, cache) -> None:
+def test_status_as_json(helper: Helper, aws: FakeAWS, cache: Path) -> None:
     """--json has the same for machines, with the times of the entry itself."""
     helper.get()
     (token,) = json.loads(helper("status", "--json").stdout)
@@ -92,7 +93,7 @@ def test_status_as_json(helper, aws, cache) -> None:
     }
 
 
-def test_status_of_an_old_token(helper, aws) -> None:
+def test_status_of_an_old_token(helper: Helper, aws: FakeAWS) -> None:
     """A token that has ended is shown as such, and not as one that Docker gets."""
     helper.get()
     faketime = need("faketime")
@@ -104,7 +105,9 @@ def test_status_of_an_old_token(helper, aws) -> None:
     assert re.search(r" min  - +ended$", row)
 
 
-def test_status_names_what_chose_the_identity(helper, aws, env, home) -> None:
+def test_status_names_what_chose_the_identity(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path
+) -> None:
     """A rule, a profile, a login: each is named, and a mapped name has the region of its token."""
     path = home / "rules.toml"
     env["AWS_ECR_CONFIG_FILE"] = str(path)
@@ -123,7 +126,7 @@ def test_status_names_what_chose_the_identity(helper, aws, env, home) -> None:
     assert "canary" not in helper("status").stdout
 
 
-def test_status_never_shows_a_secret(helper, aws) -> None:
+def test_status_never_shows_a_secret(helper: Helper, aws: FakeAWS) -> None:
     """Neither form holds the token, nor any part of it, nor a key."""
     secret = helper.get().secret
     for done in (helper("status"), helper("status", "--json")):
@@ -135,7 +138,7 @@ def test_status_never_shows_a_secret(helper, aws) -> None:
 # token
 
 
-def test_token_in_three_forms(helper, aws) -> None:
+def test_token_in_three_forms(helper: Helper, aws: FakeAWS) -> None:
     """The plain form is base64 of AWS:password, --header the whole header, --password the secret."""
     secret = helper.get().secret
     basic = base64.b64encode(f"AWS:{secret}".encode()).decode()
@@ -149,7 +152,7 @@ def test_token_in_three_forms(helper, aws) -> None:
     assert aws.requests == 1
 
 
-def test_token_of_the_default_registry(helper, aws, env) -> None:
+def test_token_of_the_default_registry(helper: Helper, aws: FakeAWS, env: dict[str, str]) -> None:
     """Without a registry, it is that of the caller's account in the caller's region."""
     env["AWS_DEFAULT_REGION"] = "eu-west-1"
     password = helper("token", "--password").stdout.strip()
@@ -159,7 +162,7 @@ def test_token_of_the_default_registry(helper, aws, env) -> None:
     assert token["registry"] == "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
-def test_token_without_a_region(helper, aws) -> None:
+def test_token_without_a_region(helper: Helper, aws: FakeAWS) -> None:
     """Without a region there is no default registry, and nothing on stdout."""
     done = helper("token")
     assert (done.status, done.stdout) == (1, "")
@@ -168,7 +171,7 @@ def test_token_without_a_region(helper, aws) -> None:
 
 
 @pytest.mark.parametrize("registry", ["docker.io", "a b", f"http://{HOST}"])
-def test_token_of_what_is_not_ours(helper, aws, registry: str) -> None:
+def test_token_of_what_is_not_ours(helper: Helper, aws: FakeAWS, registry: str) -> None:
     """A host that is not ECR, or not named safely, is refused without a request."""
     done = helper("token", registry)
     assert (done.status, done.stdout) == (1, "")
@@ -176,7 +179,7 @@ def test_token_of_what_is_not_ours(helper, aws, registry: str) -> None:
     assert aws.requests == 0
 
 
-def test_token_that_aws_refuses(helper, aws) -> None:
+def test_token_that_aws_refuses(helper: Helper, aws: FakeAWS) -> None:
     """A refusal leaves stdout empty: a pipe must not take a sentence for a token."""
     aws.fault("GetAuthorizationToken", status=400, code="AccessDeniedException")
     done = helper("token", "--header", HOST)
@@ -184,7 +187,7 @@ def test_token_that_aws_refuses(helper, aws) -> None:
     assert "ecr:GetAuthorizationToken" in done.stderr
 
 
-def test_a_token_that_is_due_is_renewed_behind(helper, aws) -> None:
+def test_a_token_that_is_due_is_renewed_behind(helper: Helper, aws: FakeAWS) -> None:
     """Token answers from the disk as get does, and as get does has what is due renewed."""
     old = helper("token", "--password", HOST).stdout
     later = ("-f", "+9h")
@@ -195,7 +198,7 @@ def test_a_token_that_is_due_is_renewed_behind(helper, aws) -> None:
 # refresh
 
 
-def test_refresh_all_that_are_known(helper, aws, home) -> None:
+def test_refresh_all_that_are_known(helper: Helper, aws: FakeAWS, home: Path) -> None:
     """Without arguments: every host with a token, and every one in credHelpers; quiet without a tty."""
     old = {host: helper.get(host).secret for host in (HOST, ABROAD)}
     (home / ".docker").mkdir()
@@ -212,7 +215,7 @@ def test_refresh_all_that_are_known(helper, aws, home) -> None:
     assert aws.requests == 2
 
 
-def test_refresh_what_is_named(helper, aws) -> None:
+def test_refresh_what_is_named(helper: Helper, aws: FakeAWS) -> None:
     """With arguments, those and no others."""
     old = {host: helper.get(host).secret for host in (HOST, ABROAD)}
     assert helper("refresh", HOST).status == 0
@@ -220,7 +223,7 @@ def test_refresh_what_is_named(helper, aws) -> None:
     assert helper.get(ABROAD).secret == old[ABROAD]
 
 
-def test_refresh_goes_on_after_a_failure(helper, aws) -> None:
+def test_refresh_goes_on_after_a_failure(helper: Helper, aws: FakeAWS) -> None:
     """One registry that fails is reported with exit code 1, and the others are renewed."""
     helper.get(HOST)
     old = helper.get(ABROAD).secret
@@ -233,7 +236,7 @@ def test_refresh_goes_on_after_a_failure(helper, aws) -> None:
     assert helper.get(ABROAD).secret != old
 
 
-def test_refresh_shows_progress_on_a_terminal(helper, aws) -> None:
+def test_refresh_shows_progress_on_a_terminal(helper: Helper, aws: FakeAWS) -> None:
     """On a terminal there is a line for each registry."""
     lines = on_terminal(helper, "refresh", HOST).splitlines()
     assert lines[0] == f"docker-credential-ecr: {HOST}: asking AWS"
@@ -243,13 +246,13 @@ def test_refresh_shows_progress_on_a_terminal(helper, aws) -> None:
     assert said == "docker-credential-ecr: no registry is known yet: name one\n"
 
 
-def test_refresh_of_nothing(helper, aws) -> None:
+def test_refresh_of_nothing(helper: Helper, aws: FakeAWS) -> None:
     """A timer that runs before the first pull has nothing to say."""
     done = helper("refresh")
     assert (done.status, done.stdout, done.stderr, aws.requests) == (0, "", "", 0)
 
 
-def test_refresh_needs_a_cache(helper, aws, cache) -> None:
+def test_refresh_needs_a_cache(helper: Helper, aws: FakeAWS, cache: Path) -> None:
     """Without a cache there is nothing to refresh; one that cannot be written is named."""
     done = helper("refresh", HOST, env={"AWS_ECR_DISABLE_CACHE": "1"})
     assert done.status == 1
@@ -262,7 +265,7 @@ def test_refresh_needs_a_cache(helper, aws, cache) -> None:
     assert f"docker-credential-ecr doctor {HOST}" in done.stderr
 
 
-def test_refresh_leaves_a_login(helper, aws) -> None:
+def test_refresh_leaves_a_login(helper: Helper, aws: FakeAWS) -> None:
     """A login of the user's own still answers after a refresh: that is said."""
     helper("store", stdin=login("my-own-login"))
     done = helper("refresh")
@@ -271,7 +274,7 @@ def test_refresh_leaves_a_login(helper, aws) -> None:
     assert f"docker logout {HOST}" in done.stderr
 
 
-def test_refresh_survives_a_broken_docker_file(helper, aws, home) -> None:
+def test_refresh_survives_a_broken_docker_file(helper: Helper, aws: FakeAWS, home: Path) -> None:
     """Docker's file is only one of the places: broken, it is reported, and the rest goes on."""
     old = helper.get().secret
     (home / ".docker").mkdir()
@@ -285,20 +288,20 @@ def test_refresh_survives_a_broken_docker_file(helper, aws, home) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("frobnicate",), ("get", HOST), ("--frobnicate",)])
-def test_anything_else_is_usage(helper, arguments) -> None:
+def test_anything_else_is_usage(helper: Helper, arguments: tuple[str, ...]) -> None:
     """What is no command gets the usage on stdout and exit code 1, as from Docker's helpers."""
     done = helper(*arguments)
     assert (done.status, done.stderr) == (1, "")
     assert done.stdout.startswith("usage: docker-credential-ecr <get|store|erase|list|version>")
 
 
-def test_version(helper) -> None:
+def test_version(helper: Helper) -> None:
     """--version says program and version."""
     assert helper("--version").stdout == f"docker-credential-ecr {__version__}\n"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_explains_itself(helper, name: str) -> None:
+def test_every_command_explains_itself(helper: Helper, name: str) -> None:
     """--help is on stdout, 80 columns wide, ends with an example of that very command."""
     done = helper(name, "--help", env={"COLUMNS": "200"})
     assert (done.status, done.stderr) == (0, "")
@@ -309,7 +312,7 @@ def test_every_command_explains_itself(helper, name: str) -> None:
     assert helper(name, "-h").stdout == done.stdout
 
 
-def test_the_help_lists_every_command(helper) -> None:
+def test_the_help_lists_every_command(helper: Helper) -> None:
     """--help names every command with its summary, and what programs call."""
     for flag in ("--help", "-h"):
         done = helper(flag)
@@ -322,7 +325,7 @@ def test_the_help_lists_every_command(helper) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_misuse_speaks_with_our_voice(helper, name: str) -> None:
+def test_misuse_speaks_with_our_voice(helper: Helper, name: str) -> None:
     """An unknown option is one error line and a hint on stderr, exit code 1."""
     done = helper(name, "--frobnicate")
     assert (done.status, done.stdout) == (1, "")
@@ -332,7 +335,7 @@ def test_misuse_speaks_with_our_voice(helper, name: str) -> None:
     assert hint == f"docker-credential-ecr: hint: see: docker-credential-ecr {name} --help"
 
 
-def test_nobody_listens(helper, aws) -> None:
+def test_nobody_listens(helper: Helper, aws: FakeAWS) -> None:
     """A reader that goes away is no defect: no traceback, no word."""
     for _ in range(3):
         helper.get()
@@ -343,7 +346,7 @@ def test_nobody_listens(helper, aws) -> None:
     assert done.stderr == b""
 
 
-def options_of(helper, name: str) -> set[str]:
+def options_of(helper: Helper, name: str) -> set[str]:
     return set(
         re.findall(
             r"(?<![\w-])--?[a-z][a-z-]*", helper(name, "--help").stdout.partition("\nexample:")[0]
@@ -351,7 +354,7 @@ def options_of(helper, name: str) -> set[str]:
     )
 
 
-def test_the_man_page_says_what_help_says(helper) -> None:
+def test_the_man_page_says_what_help_says(helper: Helper) -> None:
     """Every command has its section, with exactly the options that --help has, and its arguments."""
     page = MAN.read_text().replace("\\-", "-")
     body = page.partition("\n.SH COMMANDS\n")[2].partition("\n.SH ")[0]
@@ -394,7 +397,7 @@ def test_the_man_page_knows_every_variable_and_key() -> None:
         assert key in explained, key
 
 
-def test_the_example_of_the_man_page_is_valid(tmp_path) -> None:
+def test_the_example_of_the_man_page_is_valid(tmp_path: Path) -> None:
     """The config.toml in the page is one that can be used."""
     from docker_credential_ecr import settings
 
@@ -424,7 +427,7 @@ COMPLETIONS = {
 
 
 @pytest.mark.parametrize("shell", COMPLETIONS)
-def test_packaged_completions_are_current(helper, shell: str) -> None:
+def test_packaged_completions_are_current(helper: Helper, shell: str) -> None:
     """The files for packages are what the program prints."""
     done = helper("completion", shell)
     assert (done.status, done.stderr) == (0, "")
@@ -447,7 +450,15 @@ TYPED = [
 
 @pytest.mark.parametrize(("typed", "offered"), TYPED, ids=[typed for typed, _ in TYPED])
 @pytest.mark.parametrize("shell", COMPLETIONS)
-def test_shells_complete(helper, env, aws, home, shell, typed, offered) -> None:
+def test_shells_complete(
+    helper: Helper,
+    env: dict[str, str],
+    aws: FakeAWS,
+    home: Path,
+    shell: str,
+    typed: str,
+    offered: set[str],
+) -> None:
     """A real shell offers commands, options, and the registries with a token on disk."""
     need(shell)
     helper.get()

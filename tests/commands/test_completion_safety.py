@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import EXECUTABLE, HOST, need, write
+from fake_aws import FakeAWS
+from kit import EXECUTABLE, HOST, Helper, need, write
 
 EVIL = [
     "$(touch pwned)",
@@ -22,7 +23,7 @@ EVIL = [
 
 
 @pytest.fixture
-def fallback(env, home) -> None:
+def fallback(env: dict[str, str], home: Path) -> None:
     """A fallback helper that lists what would be a command in a shell."""
     env["PATH"] = f"{home}:{EXECUTABLE.parent}:{env['PATH']}"
     listed = ", ".join(f'"https://{name}": "AWS"' for name in [*EVIL, "good.example.com:5000"])
@@ -36,7 +37,7 @@ def fallback(env, home) -> None:
     )
 
 
-def complete(helper, shell: str, folder: Path) -> list[str]:
+def complete(helper: Helper, shell: str, folder: Path) -> list[str]:
     typed = "docker-credential-ecr refresh "
     if shell == "bash":
         script = (
@@ -55,7 +56,9 @@ def complete(helper, shell: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("shell", ["bash", "fish"])
-def test_what_is_listed_is_not_run(helper, aws, fallback, tmp_path, shell: str) -> None:
+def test_what_is_listed_is_not_run(
+    helper: Helper, aws: FakeAWS, fallback: str, tmp_path: Path, shell: str
+) -> None:
     """Names from the fallback's list are offered if they can be hosts, and never expanded."""
     assert helper.get().status == 0
     assert EVIL[0] in helper("list").stdout
@@ -69,14 +72,14 @@ def test_what_is_listed_is_not_run(helper, aws, fallback, tmp_path, shell: str) 
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_takes_hosts_only(helper, shell: str) -> None:
+def test_the_script_takes_hosts_only(helper: Helper, shell: str) -> None:
     """Each script lets through nothing but letters, digits, dots, dashes, underlines and colons."""
     script = helper("completion", shell).stdout
     assert '[0-9A-Za-z][0-9A-Za-z._:-]*\\)": *"AWS"' in script
     assert "\r" not in script
 
 
-def test_what_completion_says_of_itself_is_true(helper) -> None:
+def test_what_completion_says_of_itself_is_true(helper: Helper) -> None:
     """Nobody installs it already, and it is not made from a parser."""
     said = helper("completion", "--help").stdout
     assert "already" not in said

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import EXECUTABLE, HOST, PUBLIC, need_root
+from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root
 
 from docker_credential_ecr.commands import jsontext
 
@@ -43,8 +43,7 @@ REAL_LIFE = f"""\
 \t}}
 }}"""
 
-FILES = {
-    "no file": None,
+FILES: dict[str, str] = {
     "nothing": "",
     "blank": "\n",
     "empty object": "{}",
@@ -67,9 +66,11 @@ FILES = {
     "not ASCII": '{"psFormat": "caf\u00e9 \u2615"}',
 }
 
+CASES: dict[str, str | None] = {"no file": None, **FILES}
+
 
 @pytest.fixture
-def config(env, home) -> Path:
+def config(env: dict[str, str], home: Path) -> Path:
     env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
     folder = home / ".docker"
     folder.mkdir(mode=0o700)
@@ -88,12 +89,17 @@ def put(config: Path, text: str | None) -> None:
         config.write_bytes(text.encode())
 
 
-def read(config: Path) -> str | None:
-    return config.read_bytes().decode() if config.exists() else None
+def content(config: Path) -> str | None:
+    return read(config) if config.exists() else None
 
 
-@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
-def test_there_and_back(helper, config, text) -> None:
+def read(config: Path) -> str:
+    """Return what a file holds, to the byte."""
+    return config.read_bytes().decode()
+
+
+@pytest.mark.parametrize("text", CASES.values(), ids=CASES.keys())
+def test_there_and_back(helper: Helper, config: Path, text: str | None) -> None:
     """Two entries in two runs, everything else as it was, and the very bytes after --remove."""
     put(config, text)
     for name in (HOST, PUBLIC):
@@ -105,16 +111,16 @@ def test_there_and_back(helper, config, text) -> None:
     assert rest(new) == rest(text)
     done = helper("configure", "--remove")
     assert (done.status, done.stderr) == (0, "")
-    assert read(config) == text
+    assert content(config) == text
 
 
-@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
-def test_a_dry_run(helper, config, text) -> None:
+@pytest.mark.parametrize("text", CASES.values(), ids=CASES.keys())
+def test_a_dry_run(helper: Helper, config: Path, text: str | None) -> None:
     """--dry-run writes nothing, prints the difference, and nothing in it that may be a secret."""
     put(config, text)
     done = helper("configure", "--dry-run", HOST)
     assert (done.status, done.stderr) == (0, "")
-    assert read(config) == text
+    assert content(config) == text
     lines = done.stdout.splitlines()
     assert lines[0] == ("--- /dev/null" if text is None else f"--- {config}")
     assert lines[1] == f"+++ {config}"
@@ -124,8 +130,8 @@ def test_a_dry_run(helper, config, text) -> None:
     assert not (config.parent.parent / ".local").exists()
 
 
-@pytest.mark.parametrize("text", FILES.values(), ids=FILES.keys())
-def test_all_there_and_back(helper, config, home, text) -> None:
+@pytest.mark.parametrize("text", CASES.values(), ids=CASES.keys())
+def test_all_there_and_back(helper: Helper, config: Path, home: Path, text: str | None) -> None:
     """--all makes us the store, the store that was there the fallback, and --remove undoes both."""
     put(config, text)
     before = (json.loads(text) if text and text.strip() else {}).get("credsStore")
@@ -133,16 +139,16 @@ def test_all_there_and_back(helper, config, home, text) -> None:
     assert done.status == 0, done.stderr
     assert json.loads(read(config))["credsStore"] == "ecr"
     rules = home / ".config" / "docker-credential-ecr" / "config.toml"
-    assert read(rules) == ('[fallback]\nhelper = "desktop"\n' if before else None)
+    assert content(rules) == ('[fallback]\nhelper = "desktop"\n' if before else None)
     assert (
         helper("configure", "--all").stdout == f'all registries: configured already in "{config}"\n'
     )
     assert helper("configure", "--remove").status == 0
-    assert read(config) == text
+    assert content(config) == text
     assert not rules.exists()
 
 
-def test_the_layout_of_the_file(helper, config) -> None:
+def test_the_layout_of_the_file(helper: Helper, config: Path) -> None:
     """A new entry looks like its neighbours; a file without any gets Docker's own layout."""
     expected = {
         "empty object": f'{{\n\t"credHelpers": {{\n\t\t"{HOST}": "ecr"\n\t}}\n}}',
@@ -162,10 +168,10 @@ def test_the_layout_of_the_file(helper, config) -> None:
     for name, text in expected.items():
         put(config, FILES[name])
         assert helper("configure", HOST).status == 0
-        assert read(config) == text
+        assert content(config) == text
 
 
-def test_already_done_says_so(helper, config) -> None:
+def test_already_done_says_so(helper: Helper, config: Path) -> None:
     """A second run writes nothing and says that all is done."""
     assert helper("configure", HOST).status == 0
     state = config.stat()
@@ -176,7 +182,7 @@ def test_already_done_says_so(helper, config) -> None:
     assert helper("configure", "--dry-run", HOST).stdout == done.stdout
 
 
-def test_nothing_to_remove_says_so(helper, config) -> None:
+def test_nothing_to_remove_says_so(helper: Helper, config: Path) -> None:
     """--remove where nothing is configured is no failure, and makes no file."""
     done = helper("configure", "--remove")
     assert (done.status, done.stdout) == (0, f'nothing is configured in "{config}"\n')
@@ -185,7 +191,7 @@ def test_nothing_to_remove_says_so(helper, config) -> None:
     assert not config.exists()
 
 
-def test_remove_one_of_two(helper, config) -> None:
+def test_remove_one_of_two(helper: Helper, config: Path) -> None:
     """--remove REGISTRY leaves the others; removing them too brings the first bytes back."""
     put(config, REAL_LIFE)
     helper("configure", HOST, PUBLIC)
@@ -195,7 +201,7 @@ def test_remove_one_of_two(helper, config) -> None:
     assert read(config) == REAL_LIFE
 
 
-def test_remove_after_docker_wrote(helper, config) -> None:
+def test_remove_after_docker_wrote(helper: Helper, config: Path) -> None:
     """Docker writes the file anew at every login: --remove then takes out our entries only."""
     put(config, FILES["AWS's helper"])
     helper("configure", HOST, PUBLIC)
@@ -209,7 +215,7 @@ def test_remove_after_docker_wrote(helper, config) -> None:
     }
 
 
-def test_remove_without_a_memory(helper, config, home) -> None:
+def test_remove_without_a_memory(helper: Helper, config: Path, home: Path) -> None:
     """Where the journal is gone, our entries are removed, and all else stays as it is."""
     put(config, FILES["four spaces"])
     helper("configure", HOST)
@@ -218,7 +224,7 @@ def test_remove_without_a_memory(helper, config, home) -> None:
     assert read(config) == FILES["four spaces"]
 
 
-def test_remove_all_without_a_memory(helper, config, home) -> None:
+def test_remove_all_without_a_memory(helper: Helper, config: Path, home: Path) -> None:
     """Where the journal is gone, Docker asks the fallback again, which stays where it is."""
     put(config, FILES["credsStore"])
     helper("configure", "--all")
@@ -229,7 +235,7 @@ def test_remove_all_without_a_memory(helper, config, home) -> None:
     assert read(rules) == '[fallback]\nhelper = "desktop"\n'
 
 
-def test_an_unwritable_journal(helper, config, home) -> None:
+def test_an_unwritable_journal(helper: Helper, config: Path, home: Path) -> None:
     """A state directory that cannot be made does not keep the entry from being written."""
     (home / ".local").write_text("in the way")
     assert helper("configure", HOST).status == 0
@@ -238,7 +244,7 @@ def test_an_unwritable_journal(helper, config, home) -> None:
     assert json.loads(read(config)) == {}
 
 
-def test_the_journal_holds_no_login(helper, config, home) -> None:
+def test_the_journal_holds_no_login(helper: Helper, config: Path, home: Path) -> None:
     """What is remembered holds none of the file's secrets, and is for the user only."""
     put(config, REAL_LIFE)
     helper("configure", HOST)
@@ -249,7 +255,7 @@ def test_the_journal_holds_no_login(helper, config, home) -> None:
     assert stat.S_IMODE(journal.stat().st_mode) == 0o600
 
 
-def test_a_link_stays_a_link(helper, config, home) -> None:
+def test_a_link_stays_a_link(helper: Helper, config: Path, home: Path) -> None:
     """The file that a link points to is changed, and the link is still one."""
     target = home / "dotfiles" / "docker.json"
     target.parent.mkdir()
@@ -265,7 +271,7 @@ def test_a_link_stays_a_link(helper, config, home) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
-def test_the_mode_stays(helper, config, mode: int) -> None:
+def test_the_mode_stays(helper: Helper, config: Path, mode: int) -> None:
     """The file keeps its mode, both ways."""
     put(config, REAL_LIFE)
     config.chmod(mode)
@@ -274,7 +280,7 @@ def test_the_mode_stays(helper, config, mode: int) -> None:
         assert stat.S_IMODE(config.stat().st_mode) == mode
 
 
-def test_a_new_file_is_for_the_user_only(helper, config) -> None:
+def test_a_new_file_is_for_the_user_only(helper: Helper, config: Path) -> None:
     """Docker's file and its directory, where we make them, are for nobody else."""
     config.parent.rmdir()
     assert helper("configure", HOST).status == 0
@@ -292,7 +298,9 @@ def test_a_new_file_is_for_the_user_only(helper, config) -> None:
     ],
 )
 @pytest.mark.parametrize("how", [(HOST,), ("--all",), ("--remove",), ("--dry-run", HOST)])
-def test_invalid_json(helper, config, text: str, place: str, how) -> None:
+def test_invalid_json(
+    helper: Helper, config: Path, text: str, place: str, how: tuple[str, ...]
+) -> None:
     """A file that is not JSON is left as it is, with line and column, and not quoted."""
     put(config, text)
     done = helper("configure", *how)
@@ -303,10 +311,10 @@ def test_invalid_json(helper, config, text: str, place: str, how) -> None:
     )
     assert "canary" not in done.stderr
     assert hint.startswith("docker-credential-ecr: hint: ")
-    assert read(config) == text
+    assert content(config) == text
 
 
-def test_the_column_is_right(helper, config) -> None:
+def test_the_column_is_right(helper: Helper, config: Path) -> None:
     """Line and column are where the file is broken, counted from one."""
     put(config, '{\n  "a": 1,\n  "b": x\n}')
     assert "at line 3, column 8\n" in helper("configure", HOST).stderr
@@ -323,7 +331,9 @@ def test_the_column_is_right(helper, config) -> None:
         (b'{"a": "\xff"}', "is not UTF-8"),
     ],
 )
-def test_json_that_is_no_configuration(helper, config, text, what: str) -> None:
+def test_json_that_is_no_configuration(
+    helper: Helper, config: Path, text: bytes | str, what: str
+) -> None:
     """JSON that Docker could not use either is an error, and left as it is."""
     data = text if isinstance(text, bytes) else text.encode()
     config.write_bytes(data)
@@ -333,7 +343,7 @@ def test_json_that_is_no_configuration(helper, config, text, what: str) -> None:
     assert config.read_bytes() == data
 
 
-def test_a_read_only_directory(helper, config, home) -> None:
+def test_a_read_only_directory(helper: Helper, config: Path, home: Path) -> None:
     """Where Docker's directory cannot be written, the error says so, and nothing has changed."""
     put(config, FILES["credsStore"])
     config.parent.chmod(0o500)
@@ -350,7 +360,9 @@ def test_a_read_only_directory(helper, config, home) -> None:
     assert not (home / ".config" / "docker-credential-ecr" / "config.toml").exists()
 
 
-def test_docker_config_names_the_directory(helper, env, home, config) -> None:
+def test_docker_config_names_the_directory(
+    helper: Helper, env: dict[str, str], home: Path, config: Path
+) -> None:
     """DOCKER_CONFIG is Docker's own, and honoured."""
     env["DOCKER_CONFIG"] = str(home / "elsewhere")
     assert helper("configure", HOST).status == 0
@@ -361,7 +373,7 @@ def test_docker_config_names_the_directory(helper, env, home, config) -> None:
     assert json.loads(read(config)) == {"credHelpers": {PUBLIC: "ecr"}}
 
 
-def test_the_fallback_joins_what_is_there(helper, config, home) -> None:
+def test_the_fallback_joins_what_is_there(helper: Helper, config: Path, home: Path) -> None:
     """A store that becomes the fallback is added to our file, which keeps rules and comments."""
     rules = home / ".config" / "docker-credential-ecr" / "config.toml"
     rules.parent.mkdir(parents=True)
@@ -384,7 +396,7 @@ def test_the_fallback_joins_what_is_there(helper, config, home) -> None:
         assert read(config) == FILES["credsStore"]
 
 
-def test_a_changed_fallback_stays(helper, config, home) -> None:
+def test_a_changed_fallback_stays(helper: Helper, config: Path, home: Path) -> None:
     """Our file, changed since, keeps its fallback: only its author knows what needs it."""
     put(config, FILES["credsStore"])
     helper("configure", "--all")
@@ -397,7 +409,7 @@ def test_a_changed_fallback_stays(helper, config, home) -> None:
     assert rules.read_text() == '[fallback]\nhelper = "desktop"\n# more\n'
 
 
-def test_two_fallbacks_are_refused(helper, config, home) -> None:
+def test_two_fallbacks_are_refused(helper: Helper, config: Path, home: Path) -> None:
     """A fallback of the user's own is not replaced, and nothing is written."""
     put(config, FILES["credsStore"])
     rules = home / ".config" / "docker-credential-ecr" / "config.toml"
@@ -412,7 +424,7 @@ def test_two_fallbacks_are_refused(helper, config, home) -> None:
     assert rules.read_text() == '[fallback]\nhelper = "desktop"\n'
 
 
-def test_a_fallback_that_cannot_be_added(helper, config, home) -> None:
+def test_a_fallback_that_cannot_be_added(helper: Helper, config: Path, home: Path) -> None:
     """A table written in a way that cannot be edited is left, with what to write by hand."""
     put(config, FILES["credsStore"])
     rules = home / ".config" / "docker-credential-ecr" / "config.toml"
@@ -424,7 +436,7 @@ def test_a_fallback_that_cannot_be_added(helper, config, home) -> None:
     assert (read(config), rules.read_text()) == (FILES["credsStore"], "fallback = {}\n")
 
 
-def test_a_login_that_shadows(helper, config) -> None:
+def test_a_login_that_shadows(helper: Helper, config: Path) -> None:
     """A login beside the helper is named, with the command that removes it."""
     put(config, f'{{"auths": {{"https://{HOST}": {{"auth": "{LOGIN}"}}, "{PUBLIC}": {{}}}}}}')
     done = helper("configure", HOST, PUBLIC)
@@ -435,7 +447,7 @@ def test_a_login_that_shadows(helper, config) -> None:
     assert LOGIN not in done.stderr
 
 
-def test_logins_that_docker_no_longer_uses(helper, config) -> None:
+def test_logins_that_docker_no_longer_uses(helper: Helper, config: Path) -> None:
     """With --all, Docker no longer looks at the logins in its file: that is said."""
     put(config, FILES["auths"])
     done = helper("configure", "--all")
@@ -443,7 +455,7 @@ def test_logins_that_docker_no_longer_uses(helper, config) -> None:
     assert "[fallback]" in done.stderr
 
 
-def test_another_helper_for_an_ecr_host(helper, config) -> None:
+def test_another_helper_for_an_ecr_host(helper: Helper, config: Path) -> None:
     """With --all, an entry for an ECR host still goes to the helper that it names: that is said."""
     put(config, FILES["AWS's helper"])
     done = helper("configure", "--all")
@@ -451,7 +463,7 @@ def test_another_helper_for_an_ecr_host(helper, config) -> None:
     assert f"hint: run: docker-credential-ecr configure {HOST}" in done.stderr
 
 
-def test_in_place_of_another_helper(helper, config) -> None:
+def test_in_place_of_another_helper(helper: Helper, config: Path) -> None:
     """The helper that we take the place of is named."""
     put(config, FILES["AWS's helper"])
     assert helper("configure", HOST).stdout == (
@@ -459,7 +471,7 @@ def test_in_place_of_another_helper(helper, config) -> None:
     )
 
 
-def test_not_on_path(helper, config, env) -> None:
+def test_not_on_path(helper: Helper, config: Path, env: dict[str, str]) -> None:
     """An executable that Docker will not find is named, with the line for the shell."""
     env["PATH"] = "/usr/bin:/bin"
     done = helper("configure", HOST)
@@ -468,7 +480,7 @@ def test_not_on_path(helper, config, env) -> None:
     assert f'export PATH="{EXECUTABLE.parent}:$PATH"' in done.stderr
 
 
-def test_a_mapped_name(helper, config, home) -> None:
+def test_a_mapped_name(helper: Helper, config: Path, home: Path) -> None:
     """A name that a rule maps is a registry, with its port; any other is refused with the file."""
     done = helper("configure", "images.example.com:5000")
     assert (done.status, done.stdout) == (1, "")
@@ -491,7 +503,7 @@ def test_a_mapped_name(helper, config, home) -> None:
         (("--al",), 'configure does not have an option "--al"'),
     ],
 )
-def test_misuse(helper, config, arguments, reason: str) -> None:
+def test_misuse(helper: Helper, config: Path, arguments: tuple[str, ...], reason: str) -> None:
     """What cannot be meant is refused with a hint, and nothing is written."""
     done = helper("configure", *arguments)
     assert (done.status, done.stdout) == (1, "")
@@ -502,7 +514,7 @@ def test_misuse(helper, config, arguments, reason: str) -> None:
     assert not config.exists()
 
 
-def test_remove_with_a_broken_file_of_ours(helper, config, home) -> None:
+def test_remove_with_a_broken_file_of_ours(helper: Helper, config: Path, home: Path) -> None:
     """Our own file, broken meanwhile, is left alone, and Docker still gets its store back."""
     put(config, FILES["credsStore"])
     helper("configure", "--all")
@@ -512,7 +524,7 @@ def test_remove_with_a_broken_file_of_ours(helper, config, home) -> None:
     assert (read(config), rules.read_text()) == (FILES["credsStore"], "[broken")
 
 
-def test_an_unreadable_file(helper, config) -> None:
+def test_an_unreadable_file(helper: Helper, config: Path) -> None:
     """A file that cannot be read is named, with the command that opens it."""
     put(config, REAL_LIFE)
     config.chmod(0)
@@ -524,7 +536,7 @@ def test_an_unreadable_file(helper, config) -> None:
     assert f"hint: make it readable: chmod u+r '{config}'" in done.stderr
 
 
-def test_the_owner_stays(helper, config) -> None:
+def test_the_owner_stays(helper: Helper, config: Path) -> None:
     """Root, who edits a user's file, leaves it that user's."""
     need_root("give files away")
     put(config, REAL_LIFE)
@@ -550,11 +562,19 @@ VALUES = st.recursive(
     BLANK,
     BLANK,
 )
-def test_edits_of_any_document(data, helpers, indent, before, after) -> None:
+def test_edits_of_any_document(
+    data: dict[str, object],
+    helpers: dict[str, str],
+    indent: int | str | None,
+    before: str,
+    after: str,
+) -> None:
     """put, then its inverse, gives the very text back; drop takes out what put brought."""
     document = {**data, "credHelpers": helpers} if helpers else data
     text = before + json.dumps(document, indent=indent, ensure_ascii=False) + after
-    for path in (("credHelpers", "new.io"), ("credHelpers", "x.io"), ("credsStore",)):
+    paths: tuple[tuple[str, ...], ...]
+    paths = (("credHelpers", "new.io"), ("credHelpers", "x.io"), ("credsStore",))
+    for path in paths:
         edit = jsontext.put(text, path, "ecr")
         changed = jsontext.apply(text, edit)
         expected = json.loads(text)
@@ -564,7 +584,9 @@ def test_edits_of_any_document(data, helpers, indent, before, after) -> None:
             expected.setdefault(path[0], {})[path[1]] = "ecr"
         assert json.loads(changed) == expected
         assert jsontext.apply(changed, jsontext.inverse(text, edit)) == text
-        dropped = jsontext.apply(changed, jsontext.drop(changed, path))
+        gone = jsontext.drop(changed, path)
+        assert gone is not None
+        dropped = jsontext.apply(changed, gone)
         if len(path) == 1:
             del expected[path[0]]
         else:

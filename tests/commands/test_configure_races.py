@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import ACCOUNT, EXECUTABLE, HOST, PATIENCE, need, need_root, until, write
+from kit import ACCOUNT, EXECUTABLE, HOST, PATIENCE, Helper, need, need_root, until, write
 
 NOBODY = 65534
 LOGIN = "c2VjcmV0LWNhbmFyeTpwYXNzd29yZA=="
@@ -19,7 +19,7 @@ OTHERS = {"config.json.bak", "config.json1234567", ".config.json.swp", ".config.
 
 
 @pytest.fixture
-def config(env, home) -> Path:
+def config(env: dict[str, str], home: Path) -> Path:
     env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
     path = home / ".docker" / "config.json"
     write(path, "{}")
@@ -47,7 +47,7 @@ def docker_login(config: Path, server: str) -> None:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("how", ["add", "remove"])
-def test_forty_runs_at_once(helper, config, how: str) -> None:
+def test_forty_runs_at_once(helper: Helper, config: Path, how: str) -> None:
     """Of forty runs at the same time none loses what another wrote."""
     hosts = [f"{ACCOUNT[:-2]}{n}.dkr.ecr.us-east-1.amazonaws.com" for n in range(50, 90)]
     arguments: tuple[str, ...] = ("configure",)
@@ -66,7 +66,7 @@ def test_forty_runs_at_once(helper, config, how: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(HOST,), ("--all",), ("--remove",)])
-def test_a_login_meanwhile(helper, config, home, arguments) -> None:
+def test_a_login_meanwhile(helper: Helper, config: Path, home: Path, arguments: tuple[str]) -> None:
     """A docker login that is written while configure is at it stays, and so does our entry."""
     config.write_text('{\n\t"credsStore": "desktop"\n}')
     if arguments == ("--remove",):
@@ -98,7 +98,7 @@ def test_a_login_meanwhile(helper, config, home, arguments) -> None:
     assert said.decode().count("\n") == (1 if arguments == (HOST,) else 2)  # nothing is said twice
 
 
-def test_a_killed_run_leaves_no_logins(helper, config) -> None:
+def test_a_killed_run_leaves_no_logins(helper: Helper, config: Path) -> None:
     """What a killed run leaves is the user's alone, and the next run removes it, and no more."""
     config.write_text(json.dumps({"auths": {"quay.io": {"auth": LOGIN}}}))
     config.chmod(0o644)
@@ -124,7 +124,7 @@ def test_a_killed_run_leaves_nothing_beside_our_file(helper, config, home) -> No
     assert [path.name for path in folder.iterdir()] == ["config.toml"]
 
 
-def test_the_new_file_is_private_until_it_is_in_place(helper, config) -> None:
+def test_the_new_file_is_private_until_it_is_in_place(helper: Helper, config: Path) -> None:
     """Before it has what the old file had, nobody else may read the new one."""
     config.chmod(0o600)
     wrap = traced("-e", "inject=fsync:signal=SIGKILL:when=1")
@@ -133,7 +133,7 @@ def test_the_new_file_is_private_until_it_is_in_place(helper, config) -> None:
     assert stat.S_IMODE(left.stat().st_mode) == 0o600
 
 
-def test_attributes_and_access_lists_stay(helper, config) -> None:
+def test_attributes_and_access_lists_stay(helper: Helper, config: Path) -> None:
     """Extended attributes and the access list of Docker's file are those of the new one."""
     # Version 2; then tag, permissions and id: owner rw, user 65534 r, group -, mask r, others -.
     entries = ((1, 6, -1), (2, 4, NOBODY), (4, 0, -1), (16, 4, -1), (32, 0, -1))
@@ -156,7 +156,9 @@ def test_attributes_and_access_lists_stay(helper, config) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "hard link", "folder", "fifo"])
-def test_what_is_in_the_lock_s_place_is_left_alone(helper, config, home, kind: str) -> None:
+def test_what_is_in_the_lock_s_place_is_left_alone(
+    helper: Helper, config: Path, home: Path, kind: str
+) -> None:
     """No lock is made of what another put there: it stays as it is, and configure goes on."""
     lock = home / ".local" / "state" / "docker-credential-ecr" / "configure.lock"
     lock.parent.mkdir(parents=True)
@@ -180,7 +182,9 @@ def test_what_is_in_the_lock_s_place_is_left_alone(helper, config, home, kind: s
 
 
 @pytest.mark.parametrize("umask", ["000", "077", "0777"])
-def test_the_mask_of_new_files_does_not_matter(helper, config, home, umask: str) -> None:
+def test_the_mask_of_new_files_does_not_matter(
+    helper: Helper, config: Path, home: Path, umask: str
+) -> None:
     """Whatever the umask: what is made is for its owner only, and can be used."""
     if umask == "0777" and os.geteuid() != 0:
         umask = "0277"
@@ -190,7 +194,7 @@ def test_the_mask_of_new_files_does_not_matter(helper, config, home, umask: str)
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
-def test_root_in_a_user_s_home(helper, config, home) -> None:
+def test_root_in_a_user_s_home(helper: Helper, config: Path, home: Path) -> None:
     """Root with a user's HOME, as under sudo, leaves nothing there that is root's."""
     need_root("have a user's home")
     config.unlink()
@@ -229,7 +233,7 @@ JOURNALS = {
 
 
 @pytest.mark.parametrize("text", JOURNALS.values(), ids=JOURNALS.keys())
-def test_a_malformed_journal(helper, config, home, text) -> None:
+def test_a_malformed_journal(helper: Helper, config: Path, home: Path, text: bytes | str) -> None:
     """A journal that we did not write is as if there were none."""
     assert helper("configure", HOST).status == 0
     import hashlib

@@ -8,14 +8,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import EXECUTABLE, HOST, PUBLIC, write
+from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root, write
 
 LOGIN = "c2VjcmV0LWNhbmFyeTpwYXNzd29yZA=="
 HINT = "docker-credential-ecr: hint: "
 
 
 @pytest.fixture
-def config(env, home) -> Path:
+def config(env: dict[str, str], home: Path) -> Path:
     env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
     return home / ".docker" / "config.json"
 
@@ -38,7 +38,9 @@ LETTERS = {
 
 
 @pytest.mark.parametrize(("text", "expected"), LETTERS.values(), ids=LETTERS.keys())
-def test_keys_in_other_letters(helper, config, text: str, expected: str | None) -> None:
+def test_keys_in_other_letters(
+    helper: Helper, config: Path, text: str, expected: str | None
+) -> None:
     """A key in other letters is Docker's key: it is changed in its place, there and back."""
     write(config, text)
     assert helper("configure", HOST).status == 0
@@ -54,7 +56,7 @@ def test_keys_in_other_letters(helper, config, text: str, expected: str | None) 
     assert config.read_text() == text
 
 
-def test_a_store_in_other_letters(helper, config, home) -> None:
+def test_a_store_in_other_letters(helper: Helper, config: Path, home: Path) -> None:
     """The store that Docker reads in other letters becomes the fallback, and comes back."""
     text = '{"credsstore": "desktop"}'
     write(config, text)
@@ -66,7 +68,7 @@ def test_a_store_in_other_letters(helper, config, home) -> None:
     assert config.read_text() == text
 
 
-def test_us_twice(helper, config, home) -> None:
+def test_us_twice(helper: Helper, config: Path, home: Path) -> None:
     """Where we are named twice, --remove takes both, with or without a memory."""
     text = f'{{"credHelpers": {{"{HOST}": "ecr"}}, "CredHelpers": {{"{HOST}": "ecr"}}}}'
     write(config, text)
@@ -74,7 +76,7 @@ def test_us_twice(helper, config, home) -> None:
     assert json.loads(config.read_text()) == {}
 
 
-def test_a_host_in_upper_case(helper, config) -> None:
+def test_a_host_in_upper_case(helper: Helper, config: Path) -> None:
     """Names of hosts are compared letter by letter, so ours is lower case; --remove finds both."""
     upper = HOST.upper()
     write(config, json.dumps({"credHelpers": {upper: "ecr"}}))
@@ -84,7 +86,7 @@ def test_a_host_in_upper_case(helper, config) -> None:
     assert json.loads(config.read_text()) == {}
 
 
-def test_a_number_without_end(helper, config) -> None:
+def test_a_number_without_end(helper: Helper, config: Path) -> None:
     """A number that Python does not read is none of our business."""
     text = f'{{"a": {"1" * 5000}}}'
     write(config, text)
@@ -105,7 +107,9 @@ def test_a_number_without_end(helper, config) -> None:
         (b'{"auths": []}', '"auths" is not an object', "Docker cannot read it either"),
     ],
 )
-def test_the_truth_about_a_file_that_is_refused(helper, config, data, reason, hint) -> None:
+def test_the_truth_about_a_file_that_is_refused(
+    helper: Helper, config: Path, data: bytes, reason: str, hint: str
+) -> None:
     """That Docker cannot read a file is said only where it cannot."""
     config.parent.mkdir()
     config.write_bytes(data)
@@ -118,16 +122,13 @@ def test_the_truth_about_a_file_that_is_refused(helper, config, data, reason, hi
     assert config.read_bytes() == data
 
 
-def test_without_a_home(helper, config, env, tmp_path) -> None:
+def test_without_a_home(helper: Helper, config: Path, env: dict[str, str], tmp_path: Path) -> None:
     """Without a home there is no configuration: none is made in the current directory."""
     # No home in the environment, and none in the system's list of users.
     env.pop("DOCKER_CONFIG")
     env["HOME"] = ""
-    wrap = ("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups")
-    if os.geteuid() != 0:
-        from kit import need_root
-
-        need_root("be a user without a home")
+    wrap: tuple[str, ...] = ("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups")
+    need_root("be a user without a home")
     here = tmp_path / "here"
     here.mkdir(mode=0o777)
     here.chmod(0o777)
@@ -152,7 +153,9 @@ def test_without_a_home(helper, config, env, tmp_path) -> None:
         "canary@x y",
     ],
 )
-def test_what_is_typed_is_not_quoted_back(helper, config, command: str, typed: str) -> None:
+def test_what_is_typed_is_not_quoted_back(
+    helper: Helper, config: Path, command: str, typed: str
+) -> None:
     """Of a URL that is refused only the host is repeated: the rest may be secret."""
     done = helper(command, typed)
     assert (done.status, done.stdout) == (1, "")
@@ -165,7 +168,7 @@ def test_what_is_typed_is_not_quoted_back(helper, config, command: str, typed: s
 
 @pytest.mark.parametrize("command", ["configure", "token", "refresh", "doctor", "status"])
 @pytest.mark.parametrize("word", [b"\xff", b"--\xff", b"x\xff.dkr.ecr.us-east-1.amazonaws.com"])
-def test_words_that_are_not_utf8(helper, config, command: str, word: bytes) -> None:
+def test_words_that_are_not_utf8(helper: Helper, config: Path, command: str, word: bytes) -> None:
     """What is no text is refused as any other wrong word, and is no defect of ours."""
     done = helper(command, os.fsdecode(word))
     assert (done.status, done.stdout) == (1, "")
@@ -173,7 +176,9 @@ def test_words_that_are_not_utf8(helper, config, command: str, word: bytes) -> N
     assert done.stderr.startswith("docker-credential-ecr: error: ")
 
 
-def test_a_path_that_is_not_utf8(helper, config, env, home) -> None:
+def test_a_path_that_is_not_utf8(
+    helper: Helper, config: Path, env: dict[str, str], home: Path
+) -> None:
     """A directory whose name is no text is as good as any other, and is shown with ?."""
     folder = home / os.fsdecode(b"d\xffcker")
     env["DOCKER_CONFIG"] = str(folder)
@@ -184,7 +189,7 @@ def test_a_path_that_is_not_utf8(helper, config, env, home) -> None:
     assert not (folder / "config.json").exists()
 
 
-def test_a_difference_in_any_letters(helper, config, env) -> None:
+def test_a_difference_in_any_letters(helper: Helper, config: Path, env: dict[str, str]) -> None:
     """The difference is UTF-8 in a pipe, whatever the locale says of letters, for patch to read."""
     text = '{\n\t"psFormat": "caf\u00e9 \u2615"\n}'
     write(config, text)
@@ -195,7 +200,7 @@ def test_a_difference_in_any_letters(helper, config, env) -> None:
     assert "\r" not in done.stdout
 
 
-def test_no_word_of_a_difference_is_untrue(helper, config) -> None:
+def test_no_word_of_a_difference_is_untrue(helper: Helper, config: Path) -> None:
     """Where there is no file yet, the difference says so as git and patch know it."""
     assert helper("configure", "--dry-run", HOST).stdout.startswith("--- /dev/null\n")
 
@@ -215,7 +220,9 @@ def test_no_word_of_a_difference_is_untrue(helper, config) -> None:
         ("nonsense",),
     ],
 )
-def test_an_answer_that_cannot_be_written(helper, config, arguments) -> None:
+def test_an_answer_that_cannot_be_written(
+    helper: Helper, config: Path, arguments: tuple[str, ...]
+) -> None:
     """A full disk behind stdout is said to be one, and is no defect of ours."""
     done = helper(*arguments, wrap=("sh", "-c", 'exec "$@" >/dev/full', "-"))
     assert done.status == 1
@@ -229,14 +236,14 @@ def test_an_answer_that_cannot_be_written(helper, config, arguments) -> None:
 @pytest.mark.parametrize(
     "arguments", [("status",), ("configure", HOST), ("--help",), ("nonsense",)]
 )
-def test_stdout_is_closed(helper, config, arguments) -> None:
+def test_stdout_is_closed(helper: Helper, config: Path, arguments: tuple[str, ...]) -> None:
     """A closed stdout is as good as the null device."""
     done = helper(*arguments, wrap=("sh", "-c", 'exec "$@" >&-', "-"))
     assert done.stderr == ""
     assert done.status == (1 if arguments == ("nonsense",) else 0)
 
 
-def test_a_stdout_that_does_not_block(helper, config, env) -> None:
+def test_a_stdout_that_does_not_block(helper: Helper, config: Path, env: dict[str, str]) -> None:
     """Where stdout's owner has set it not to block, all of a long answer still arrives."""
     write(config, json.dumps({"psFormat": "x" * 300_000}))
     ours, theirs = os.pipe()
@@ -259,7 +266,9 @@ def test_a_stdout_that_does_not_block(helper, config, env) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("configure", HOST), ("status", "--nonsense")])
-def test_stderr_is_closed(helper, config, env, arguments) -> None:
+def test_stderr_is_closed(
+    helper: Helper, config: Path, env: dict[str, str], arguments: tuple[str, str]
+) -> None:
     """A closed stderr changes no exit code."""
     env["PATH"] = "/usr/bin:/bin"  # so that configure has something to warn of
     done = helper(*arguments, wrap=("sh", "-c", 'exec "$@" 2>&-', "-"))

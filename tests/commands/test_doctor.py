@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import http.server
 import json
 import os
 import re
-import socket
 import ssl
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
-from kit import EXECUTABLE, HOST, login, need
+from fake_aws import FakeAWS
+from kit import EXECUTABLE, HOST, Helper, login, need
+from proxy import Proxy
 
 from docker_credential_ecr import __version__
 
@@ -26,10 +28,29 @@ NAMES = [
 ]
 
 
-class Registry(http.server.BaseHTTPRequestHandler):
+class Registry(http.server.ThreadingHTTPServer):
     """A registry of one path: ``/v2/``, for whoever brings a token that the loopback AWS issued."""
 
+    daemon_threads = True
+
+    def __init__(self, aws: FakeAWS, context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.aws = aws
+        self.status = 0  # answered in place of its own, if any
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: Registry
 
     def log_message(self, *_: object) -> None:
         pass
@@ -46,45 +67,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
 
-class Tunnel(http.server.BaseHTTPRequestHandler):
-    """A proxy that takes every host to the registry, as the names of ECR are not on this machine."""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_CONNECT(self) -> None:
-        self.server.asked.append(self.path)
-        with socket.create_connection(self.server.target) as far:
-            self.send_response(200)
-            self.end_headers()
-            threading.Thread(target=self._copy, args=(far, self.connection), daemon=True).start()
-            self._copy(self.connection, far)
-
-    def _copy(self, source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-
-@contextlib.contextmanager
-def serving(handler, **attributes):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    for name, value in attributes.items():
-        setattr(server, name, value)
-    if "context" in attributes:
-        server.socket = attributes["context"].wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.fixture(scope="session")
-def certificate(tmp_path_factory) -> Path:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for the names of the registries, which is its own authority."""
     folder = tmp_path_factory.mktemp("certificate")
     argv = "req -x509 -days 2 -subj /CN=test -nodes -newkey ec -pkeyopt".split()
@@ -95,21 +79,22 @@ def certificate(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def registry(aws, certificate):
+def registry(aws: FakeAWS, certificate: Path) -> Iterator[Registry]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "crt", certificate / "key")
-    with serving(Registry, aws=aws, status=0, context=context) as server:
+    with Registry(aws, context) as server:
         yield server
 
 
 @pytest.fixture
-def tunnel(registry):
-    with serving(Tunnel, target=registry.server_address, asked=[]) as server:
-        yield server
+def tunnel(registry: Registry) -> Iterator[Proxy]:
+    """A proxy that takes every host to the registry: the names of ECR are not on this machine."""
+    with Proxy(registry.server_address[1]) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def config(home) -> Path:
+def config(home: Path) -> Path:
     path = home / ".docker" / "config.json"
     path.parent.mkdir()
     path.write_text(json.dumps({"credHelpers": {HOST: "ecr"}}))
@@ -117,18 +102,20 @@ def config(home) -> Path:
 
 
 @pytest.fixture
-def whole(helper, env, config, certificate, tunnel):
+def whole(
+    helper: Helper, env: dict[str, str], config: Path, certificate: Path, tunnel: Proxy
+) -> Helper:
     """A set-up in which nothing is wrong, but that the loopback AWS is an endpoint setting."""
     env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
     env["SSL_CERT_FILE"] = str(certificate / "crt")
-    env["HTTPS_PROXY"] = f"http://127.0.0.1:{tunnel.server_address[1]}"
+    env["HTTPS_PROXY"] = tunnel.url
     return helper
 
 
 class Report:
     """What doctor said, by the name of the check."""
 
-    def __init__(self, helper, *arguments: str, wrap: tuple[str, ...] = ()) -> None:
+    def __init__(self, helper: Helper, *arguments: str, wrap: tuple[str, ...] = ()) -> None:
         done = helper("doctor", "--json", *arguments, wrap=wrap)
         assert done.stderr == ""
         self.status = done.status
@@ -147,7 +134,7 @@ class Report:
         assert any(hint in one for one in check["hints"]), self.text
 
 
-def test_nothing_is_wrong(whole, aws, tunnel) -> None:
+def test_nothing_is_wrong(whole: Helper, aws: FakeAWS, tunnel: Proxy) -> None:
     """A set-up that works is ok from end to end, and every check is there in its order."""
     report = Report(whole)
     assert report.status == 0, report.text
@@ -160,7 +147,7 @@ def test_nothing_is_wrong(whole, aws, tunnel) -> None:
     assert aws.count("GetAuthorizationToken") == 1
 
 
-def test_people_read_it_too(whole) -> None:
+def test_people_read_it_too(whole: Helper) -> None:
     """Without --json, each finding is a line, its hints below; no colour where no terminal is."""
     done = whole("doctor", HOST)
     lines = [line for line in done.stdout.splitlines() if not line.startswith("  ")]
@@ -171,7 +158,7 @@ def test_people_read_it_too(whole) -> None:
     assert (done.status, done.stderr) == (0, "")
 
 
-def test_no_key_and_no_token_is_shown(whole, aws) -> None:
+def test_no_key_and_no_token_is_shown(whole: Helper, aws: FakeAWS) -> None:
     """Neither the report nor the JSON holds a key, a token or a password."""
     for arguments in (("doctor",), ("doctor", "--json")):
         done = whole(*arguments)
@@ -182,7 +169,7 @@ def test_no_key_and_no_token_is_shown(whole, aws) -> None:
             assert base64.b64encode(f"AWS:{secret}".encode()).decode() not in done.stdout
 
 
-def test_offline_asks_nobody(whole, aws, tunnel) -> None:
+def test_offline_asks_nobody(whole: Helper, aws: FakeAWS, tunnel: Proxy) -> None:
     """--offline makes no request, and says what it left out."""
     report = Report(whole, "--offline")
     assert report.status == 0
@@ -190,7 +177,7 @@ def test_offline_asks_nobody(whole, aws, tunnel) -> None:
     assert (aws.requests, tunnel.asked) == (0, [])
 
 
-def test_offline_asks_no_metadata(whole, aws, env) -> None:
+def test_offline_asks_no_metadata(whole: Helper, aws: FakeAWS, env: dict[str, str]) -> None:
     """--offline does not even ask the instance metadata for credentials."""
     env["AWS_EC2_METADATA_DISABLED"] = "false"
     env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
@@ -206,7 +193,7 @@ def test_offline_asks_no_metadata(whole, aws, env) -> None:
 # The twelve set-ups of which people report that pulls fail.
 
 
-def test_1_missing_cred_helpers(whole, config) -> None:
+def test_1_missing_cred_helpers(whole: Helper, config: Path) -> None:
     """Docker does not ask us: no entry, another registry's, no file, or another helper."""
     for text in ('{"credHelpers": {}}', f'{{"credHelpers": {{"{OTHER}": "ecr"}}}}', None):
         config.unlink(missing_ok=True)
@@ -226,7 +213,7 @@ def test_1_missing_cred_helpers(whole, config) -> None:
     Report(whole, "--offline").expect("docker", "error", message, "docker-credential-ecr configure")
 
 
-def test_2_helper_not_on_path(whole, env) -> None:
+def test_2_helper_not_on_path(whole: Helper, env: dict[str, str]) -> None:
     """Docker does not find the executable."""
     env["PATH"] = "/usr/bin:/bin"
     report = Report(whole)
@@ -235,7 +222,7 @@ def test_2_helper_not_on_path(whole, env) -> None:
     report.expect("executable", "error", '"docker-credential-ecr" is not on PATH', hint)
 
 
-def test_3_wrong_profile(whole, env) -> None:
+def test_3_wrong_profile(whole: Helper, env: dict[str, str]) -> None:
     """The profile that is asked for does not exist."""
     env["AWS_PROFILE"] = "nowhere"
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
@@ -244,7 +231,7 @@ def test_3_wrong_profile(whole, env) -> None:
     report.expect("credentials", "error", 'no AWS profile "nowhere"', "aws configure list-profiles")
 
 
-def test_3_wrong_profile_of_a_rule(whole, home) -> None:
+def test_3_wrong_profile_of_a_rule(whole: Helper, home: Path) -> None:
     """The profile that a rule names does not exist."""
     path = home / ".config" / "docker-credential-ecr" / "config.toml"
     path.parent.mkdir(parents=True)
@@ -255,7 +242,7 @@ def test_3_wrong_profile_of_a_rule(whole, home) -> None:
     report.expect("credentials", "error", 'no AWS profile "nowhere"', "aws configure list-profiles")
 
 
-def test_4_expired_sso(whole, env, home) -> None:
+def test_4_expired_sso(whole: Helper, env: dict[str, str], home: Path) -> None:
     """The SSO session is over: the hint is the very command for that profile."""
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text(
@@ -270,7 +257,7 @@ def test_4_expired_sso(whole, env, home) -> None:
     report.expect("credentials", "error", "SSO session", "run: aws sso login --profile work")
 
 
-def test_5_denied(whole, aws) -> None:
+def test_5_denied(whole: Helper, aws: FakeAWS) -> None:
     """The identity may not fetch tokens: the action that is missing is named."""
     aws.fault("GetAuthorizationToken", status=400, code="AccessDeniedException")
     report = Report(whole)
@@ -280,7 +267,7 @@ def test_5_denied(whole, aws) -> None:
     assert report.checks["registry"]["state"] == "skipped"
 
 
-def test_6_endpoint_override(whole, env, aws) -> None:
+def test_6_endpoint_override(whole: Helper, env: dict[str, str], aws: FakeAWS) -> None:
     """A left-over endpoint setting leads nowhere, or to somebody else: the variable is named."""
     env["AWS_ENDPOINT_URL_STS"] = aws.url
     env["AWS_ENDPOINT_URL_ECR"] = "http://127.0.0.1:9"
@@ -294,7 +281,9 @@ def test_6_endpoint_override(whole, env, aws) -> None:
     report.expect("token", "error", "the reply", "AWS_ENDPOINT_URL_ECR")
 
 
-def test_6_endpoint_override_in_files(whole, env, aws, home) -> None:
+def test_6_endpoint_override_in_files(
+    whole: Helper, env: dict[str, str], aws: FakeAWS, home: Path
+) -> None:
     """An endpoint setting of a rule, or of the AWS config file, is named as such."""
     del env["AWS_ENDPOINT_URL"]
     env["AWS_ENDPOINT_URL_STS"] = aws.url
@@ -307,7 +296,7 @@ def test_6_endpoint_override_in_files(whole, env, aws, home) -> None:
     Report(whole).expect("endpoint", "warning", aws.url[7:], "the rule in config.toml")
 
 
-def test_7_proxy_down(whole, env) -> None:
+def test_7_proxy_down(whole: Helper, env: dict[str, str]) -> None:
     """The proxy does not answer: the variable is named, the password in it is not."""
     env["HTTP_PROXY"] = "http://user:CANARY@127.0.0.1:9"
     report = Report(whole)
@@ -321,7 +310,7 @@ def test_7_proxy_down(whole, env) -> None:
 
 
 @pytest.mark.parametrize(("offset", "side"), [("+1h", "fast"), ("-1h", "slow")])
-def test_8_clock_off(whole, offset: str, side: str) -> None:
+def test_8_clock_off(whole: Helper, offset: str, side: str) -> None:
     """The clock of this machine is an hour off."""
     report = Report(whole, wrap=(need("faketime"), "-f", offset))
     message = rf"this machine's clock is (59|60) min {side}"
@@ -329,14 +318,14 @@ def test_8_clock_off(whole, offset: str, side: str) -> None:
     report.expect("clock", "error", "AWS refuses requests", "timedatectl set-ntp true")
 
 
-def test_8_clock_off_by_two_minutes(whole) -> None:
+def test_8_clock_off_by_two_minutes(whole: Helper) -> None:
     """A clock that AWS still bears with is a warning."""
     report = Report(whole, wrap=(need("faketime"), "-f", "+130s"))
     report.expect("clock", "warning", "clock is 2 min fast", "timedatectl")
     assert report.status == 0, report.text
 
 
-def test_9_bad_config(whole, home) -> None:
+def test_9_bad_config(whole: Helper, home: Path) -> None:
     """Our own file cannot be used: file, key and what is allowed are named."""
     path = home / ".config" / "docker-credential-ecr" / "config.toml"
     path.parent.mkdir(parents=True)
@@ -348,7 +337,7 @@ def test_9_bad_config(whole, home) -> None:
     Report(whole).expect("config", "error", "is not valid TOML at line 1", "correct that line")
 
 
-def test_10_cache_world_readable(whole, cache) -> None:
+def test_10_cache_world_readable(whole: Helper, cache: Path) -> None:
     """Others may read the tokens: the directory is named, with the command that closes it."""
     assert whole.get().status == 0
     (entry,) = (cache / HOST).iterdir()
@@ -363,7 +352,7 @@ def test_10_cache_world_readable(whole, cache) -> None:
     assert Report(whole, "--offline").status == 0
 
 
-def test_11_shadowing_auths(whole, config) -> None:
+def test_11_shadowing_auths(whole: Helper, config: Path) -> None:
     """A login beside the helper: clients that know no helpers use it, and it ends."""
     config.write_text(
         json.dumps(
@@ -378,7 +367,7 @@ def test_11_shadowing_auths(whole, config) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_12_registry_refuses(whole, registry, status: int) -> None:
+def test_12_registry_refuses(whole: Helper, registry: Registry, status: int) -> None:
     """AWS gave a token, and the registry does not take it."""
     registry.status = status
     report = Report(whole)
@@ -390,7 +379,7 @@ def test_12_registry_refuses(whole, registry, status: int) -> None:
 # Beside the twelve.
 
 
-def test_a_login_in_the_way(whole) -> None:
+def test_a_login_in_the_way(whole: Helper) -> None:
     """A stale docker login wins over our token: what removes it is named."""
     assert whole("store", stdin=login("stale")).status == 0
     report = Report(whole)
@@ -399,14 +388,14 @@ def test_a_login_in_the_way(whole) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
-def test_something_else_answers(whole, registry, status: int) -> None:
+def test_something_else_answers(whole: Helper, registry: Registry, status: int) -> None:
     """What stands in front of the registry is no registry; the token follows no redirect."""
     registry.status = status
     message = f"does not answer as a registry, with status {status}"
     Report(whole).expect("registry", "error", message, "check what stands in front of it")
 
 
-def test_the_registry_is_not_reached(whole, env) -> None:
+def test_the_registry_is_not_reached(whole: Helper, env: dict[str, str]) -> None:
     """DNS or the route fail at the registry only: the VPC endpoint it needs is named."""
     del env["HTTPS_PROXY"]
     report = Report(whole)
@@ -414,13 +403,13 @@ def test_the_registry_is_not_reached(whole, env) -> None:
     report.expect("registry", "error", message, "com.amazonaws.us-east-1.ecr.dkr")
 
 
-def test_an_unknown_authority(whole, env) -> None:
+def test_an_unknown_authority(whole: Helper, env: dict[str, str]) -> None:
     """A registry whose certificate nobody vouches for is told from one that is not there."""
     del env["SSL_CERT_FILE"]
     assert "self-signed certificate" in Report(whole).checks["registry"]["message"]
 
 
-def test_no_credentials(whole, env) -> None:
+def test_no_credentials(whole: Helper, env: dict[str, str]) -> None:
     """No AWS credentials anywhere."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     report = Report(whole)
@@ -430,7 +419,7 @@ def test_no_credentials(whole, env) -> None:
     assert report.checks["credentials"]["state"] == "warning"
 
 
-def test_credentials_name_their_profile(whole, env, home) -> None:
+def test_credentials_name_their_profile(whole: Helper, env: dict[str, str], home: Path) -> None:
     """Method and profile are shown, and the role that a rule then assumes."""
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text(
@@ -449,7 +438,7 @@ def test_credentials_name_their_profile(whole, env, home) -> None:
     assert "CANARY" not in report.text
 
 
-def test_sts_is_not_reached(whole, aws) -> None:
+def test_sts_is_not_reached(whole: Helper, aws: FakeAWS) -> None:
     """Where STS does not answer and ECR does, that is a warning: static keys need no STS."""
     aws.fault("GetCallerIdentity", status=503, code="ServiceUnavailable")
     report = Report(whole)
@@ -457,14 +446,14 @@ def test_sts_is_not_reached(whole, aws) -> None:
     assert report.status == 0, report.text
 
 
-def test_sts_refuses(whole, aws) -> None:
+def test_sts_refuses(whole: Helper, aws: FakeAWS) -> None:
     """Where STS does not know the key, the reason stands under the identity."""
     aws.fault("GetCallerIdentity", status=403, code="InvalidClientTokenId")
     message = "AWS does not accept the access key"
     Report(whole).expect("identity", "error", message, "aws sts get-caller-identity")
 
 
-def test_an_older_version_first_on_path(whole, env, home) -> None:
+def test_an_older_version_first_on_path(whole: Helper, env: dict[str, str], home: Path) -> None:
     """Another version that Docker finds first is named, and so is one that does not run."""
     path = home / "bin" / "docker-credential-ecr"
     path.parent.mkdir()
@@ -477,7 +466,9 @@ def test_an_older_version_first_on_path(whole, env, home) -> None:
     Report(whole, "--offline").expect("executable", "error", "does not run", "pip install")
 
 
-def test_the_fallback_is_checked(whole, env, home, config) -> None:
+def test_the_fallback_is_checked(
+    whole: Helper, env: dict[str, str], home: Path, config: Path
+) -> None:
     """A fallback that is not installed is an error; none, where Docker asks for all, a warning."""
     path = home / "rules.toml"
     path.write_text('[fallback]\nhelper = "nowhere"\n')
@@ -491,7 +482,7 @@ def test_the_fallback_is_checked(whole, env, home, config) -> None:
     assert report.checks["docker"]["state"] == "ok"
 
 
-def test_the_cache_is_checked(whole, env, cache, home) -> None:
+def test_the_cache_is_checked(whole: Helper, env: dict[str, str], cache: Path, home: Path) -> None:
     """A cache that is switched off, in nobody's home, no directory, or another user's, is named."""
     env["AWS_ECR_DISABLE_CACHE"] = "1"
     message = "the cache is switched off"
@@ -513,7 +504,9 @@ def test_the_cache_is_checked(whole, env, cache, home) -> None:
     report.expect("cache", "warning", "cannot be written", f"chmod u+rwx '{cache}'")
 
 
-def test_a_mapped_name(whole, config, env, home, tunnel) -> None:
+def test_a_mapped_name(
+    whole: Helper, config: Path, env: dict[str, str], home: Path, tunnel: Proxy
+) -> None:
     """A name of the user's own is checked at its own host and port, with the registry behind it."""
     name = "images.example.com"
     config.write_text(json.dumps({"credHelpers": {f"{name}:8443": "ecr"}}))
@@ -531,7 +524,7 @@ def test_a_mapped_name(whole, config, env, home, tunnel) -> None:
     assert tunnel.asked == [f"{name}:8443"]
 
 
-def test_the_default_registry(whole, config, env) -> None:
+def test_the_default_registry(whole: Helper, config: Path, env: dict[str, str]) -> None:
     """With nothing named, the registry is that of the account and the region."""
     config.write_text('{"credsStore": "ecr"}')
     env["AWS_DEFAULT_REGION"] = "us-east-1"
@@ -547,7 +540,7 @@ def test_the_default_registry(whole, config, env) -> None:
     assert report.states("error") == ["registry name"]
 
 
-def test_docker_file_is_broken(whole, config) -> None:
+def test_docker_file_is_broken(whole: Helper, config: Path) -> None:
     """A Docker configuration that is not JSON is one finding, and the rest goes on."""
     config.write_text('{"auths": CANARY}')
     report = Report(whole, HOST)
@@ -556,7 +549,7 @@ def test_docker_file_is_broken(whole, config) -> None:
     assert "CANARY" not in report.text
 
 
-def test_an_unusable_name(whole) -> None:
+def test_an_unusable_name(whole: Helper) -> None:
     """What is no host is refused, and not repeated: it may hold a password."""
     done = whole("doctor", "https://user:CANARY@registry.example.com")
     assert (done.status, done.stdout) == (1, "")
@@ -564,7 +557,7 @@ def test_an_unusable_name(whole) -> None:
     assert "CANARY" not in done.stderr
 
 
-def test_colour_is_for_terminals(whole, env) -> None:
+def test_colour_is_for_terminals(whole: Helper, env: dict[str, str]) -> None:
     """On a terminal the states are coloured, unless NO_COLOR is set or the terminal is dumb."""
 
     def shown() -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_aws import FakeAWS
 from kit import EXECUTABLE, HOST, Helper, need, write
 
 from docker_credential_ecr.commands import system
@@ -24,7 +26,7 @@ FOLDERS = {
 
 
 @pytest.mark.parametrize("server", [HOST, f"{HOST}:8443"])
-def test_authorities_of_exactly_one_registry(tmp_path, server: str) -> None:
+def test_authorities_of_exactly_one_registry(tmp_path: Path, server: str) -> None:
     """Only the folder of exactly that host, or host and port, holds its authorities."""
     place = tmp_path / ".config" / "docker" / "certs.d"
     for name in FOLDERS:
@@ -37,7 +39,9 @@ def test_authorities_of_exactly_one_registry(tmp_path, server: str) -> None:
     assert {Path(path).name for path in ours} == {"ca.crt"}
 
 
-def test_authorities_of_another_are_not_loaded(helper, aws, env, home) -> None:
+def test_authorities_of_another_are_not_loaded(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path
+) -> None:
     """A folder that only starts like the host is not even opened."""
     for name in (HOST, f"{HOST}.evil.example"):
         write(home / ".config" / "docker" / "certs.d" / name / "ca.crt", "")
@@ -66,13 +70,15 @@ def test_the_current_directory_is_not_on_path(
     assert not (home / "run").exists()
 
 
-def test_an_empty_cache_is_called_so(helper, env, cache, home) -> None:
+def test_an_empty_cache_is_called_so(
+    helper: Helper, env: dict[str, str], cache: Path, home: Path
+) -> None:
     """What is counted is said in words: nothing, then a registry with a token."""
     cache.mkdir(parents=True, mode=0o700)
     assert f'cache: "{cache}", empty\n' in helper("doctor", "--offline", HOST).stdout
 
 
-def test_a_full_cache_is_counted(helper, aws, cache) -> None:
+def test_a_full_cache_is_counted(helper: Helper, aws: FakeAWS, cache: Path) -> None:
     """A registry with a token, and whether that can be used now."""
     helper.get()
     said = helper("doctor", "--offline", HOST).stdout
@@ -81,7 +87,7 @@ def test_a_full_cache_is_counted(helper, aws, cache) -> None:
     assert "with tokens for 1 registry, of which 0 can be used now\n" in said
 
 
-def test_no_login_is_said_plainly(helper, env, home) -> None:
+def test_no_login_is_said_plainly(helper: Helper, env: dict[str, str], home: Path) -> None:
     """Docker's file without a login of ours is described as what it is."""
     said = helper("doctor", "--offline", HOST).stdout
     assert "auths: Docker's file holds no login that is used in place of this helper\n" in said
@@ -89,7 +95,7 @@ def test_no_login_is_said_plainly(helper, env, home) -> None:
 
 @pytest.mark.parametrize("name", ["status", "doctor", "configure"])
 @pytest.mark.parametrize(("word", "kind"), [("--nonsense", "an option"), ("a b", "an argument")])
-def test_a_wrong_word_is_named(helper, name: str, word: str, kind: str) -> None:
+def test_a_wrong_word_is_named(helper: Helper, name: str, word: str, kind: str) -> None:
     """What a command does not know is called an option or an argument."""
     words = (word,) if name == "status" or word.startswith("-") else (HOST, word)
     done = helper(name, *words)
@@ -135,7 +141,9 @@ PLAIN = [
 
 
 @pytest.mark.parametrize(("word", "operand", "expected"), WORDS)
-def test_hints_that_can_be_followed(word, operand: str, expected: dict[str, str]) -> None:
+def test_hints_that_can_be_followed(
+    word: Callable[[str, str], str], operand: str, expected: dict[str, str]
+) -> None:
     """A hint is a command of the system that runs, with its operand quoted as the shell there does."""
     for platform, text in expected.items():
         assert text in word(operand, platform)
@@ -143,7 +151,7 @@ def test_hints_that_can_be_followed(word, operand: str, expected: dict[str, str]
 
 
 @pytest.mark.parametrize(("word", "expected"), PLAIN)
-def test_names_of_the_system(word, expected: dict[str, str]) -> None:
+def test_names_of_the_system(word: Callable[[str], str], expected: dict[str, str]) -> None:
     """What stands for the clock, the home and the key store has the system's own name."""
     for platform, text in expected.items():
         assert text in word(platform)
@@ -162,7 +170,9 @@ def test_folders_of_authorities() -> None:
     assert system.certificates({}, MACOS) == []
 
 
-def test_the_state_directory_is_platformdirs_one(monkeypatch, tmp_path) -> None:
+def test_the_state_directory_is_platformdirs_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Where the journal and the lock lie is what platformdirs says, on this system."""
     from platformdirs import user_state_dir
 

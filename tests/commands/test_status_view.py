@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from kit import HOST, login, write
+from fake_aws import FakeAWS
+from kit import HOST, Helper, login, write
 
 ROLE = "arn:aws:iam::123456789012:role/puller"
 
 
 @pytest.fixture
-def profile(env, aws, home) -> str:
+def profile(env: dict[str, str], aws: FakeAWS, home: Path) -> str:
     """A profile whose name clears the screen and rings the bell, and which is in use."""
     name = "\033[2J\007\u009b31m"
     write(
@@ -23,7 +25,7 @@ def profile(env, aws, home) -> str:
     return name
 
 
-def test_no_escape_sequence_reaches_the_terminal(helper, profile) -> None:
+def test_no_escape_sequence_reaches_the_terminal(helper: Helper, profile: str) -> None:
     """The name of a profile is the user's, or who wrote the file's: its controls are not sent."""
     assert helper.get().status == 0
     said = helper("status").stdout
@@ -35,7 +37,9 @@ def test_no_escape_sequence_reaches_the_terminal(helper, profile) -> None:
 
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-7", "us-gov-west-1"])
 @pytest.mark.parametrize("form", ["dkr.ecr", "dkr.ecr-fips"])
-def test_eighty_columns(helper, aws, env, home, region, form) -> None:
+def test_eighty_columns(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path, region: str, form: str
+) -> None:
     """No line is wider than 80 columns with the longest hostnames and usual identities."""
     host = f"123456789012.{form}.{region}.amazonaws.com"
     if form.endswith("fips"):
@@ -48,7 +52,9 @@ def test_eighty_columns(helper, aws, env, home, region, form) -> None:
     assert max(map(len, said.splitlines())) <= 80
 
 
-def test_a_long_identity_has_a_line_of_its_own(helper, aws, env, home) -> None:
+def test_a_long_identity_has_a_line_of_its_own(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path
+) -> None:
     """The columns do not move for one long identity."""
     env["AWS_ECR_CONFIG_FILE"] = write(
         home / "rules.toml", f'[[registry]]\nmatch = "{HOST}"\nrole_arn = "{ROLE}"\n'
@@ -61,7 +67,7 @@ def test_a_long_identity_has_a_line_of_its_own(helper, aws, env, home) -> None:
     assert times[heading.index("ENDS") :].startswith("in ")
 
 
-def test_a_login_has_no_renewal(helper, aws) -> None:
+def test_a_login_has_no_renewal(helper: Helper, aws: FakeAWS) -> None:
     """A login of the user's own ends, and is not renewed before: neither form says otherwise."""
     assert helper("store", stdin=login("my-own-login")).status == 0
     heading, _, row = helper("status").stdout.splitlines()
@@ -71,7 +77,7 @@ def test_a_login_has_no_renewal(helper, aws) -> None:
     assert token["expires"] > token["issued"]
 
 
-def test_nothing_in_the_heading_is_past(helper, aws) -> None:
+def test_nothing_in_the_heading_is_past(helper: Helper, aws: FakeAWS) -> None:
     """The heading speaks of a renewal that comes, not of one that was."""
     assert helper.get().status == 0
     heading = helper("status").stdout.splitlines()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from stack import START_LIMIT, Client, Stack
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory):
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for name in ("unshare", "nsenter", "ip", "docker-registry", "htpasswd", "skopeo", "curl"):
         need(name)
     made = Stack(tmp_path_factory.mktemp("e2e"))

@@ -33,7 +33,7 @@ def vfs(client: str) -> list[str]:
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_docker_pulls_with_one_call_and_then_with_none(docker_user: Client, docker: str):
+def test_docker_pulls_with_one_call_and_then_with_none(docker_user: Client, docker: str) -> None:
     """The first pull asks AWS once, the second is answered from the disk, with nothing on stderr."""
     docker_user.docker = docker
     first = docker_user.pull(f"{HOST}/app:1")
@@ -46,7 +46,7 @@ def test_docker_pulls_with_one_call_and_then_with_none(docker_user: Client, dock
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_docker_pushes(docker_user: Client, docker: str):
+def test_docker_pushes(docker_user: Client, docker: str) -> None:
     """A push needs no login either."""
     docker_user.docker = docker
     assert docker_user.pull(f"{HOST}/app:1").status == 0
@@ -57,7 +57,7 @@ def test_docker_pushes(docker_user: Client, docker: str):
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_docker_login_is_kept_until_logout(docker_user: Client, docker: str):
+def test_docker_login_is_kept_until_logout(docker_user: Client, docker: str) -> None:
     """Login and logout succeed, and a pull in between works without AWS credentials."""
     docker_user.docker = docker
     docker_user.without_aws()
@@ -75,7 +75,7 @@ def test_docker_login_is_kept_until_logout(docker_user: Client, docker: str):
     assert docker_user.pull(f"{HOST}/app:1").status != 0
 
 
-def test_docker_login_without_arguments_is_not_kept(docker_user: Client):
+def test_docker_login_without_arguments_is_not_kept(docker_user: Client) -> None:
     """Docker login HOST stores what get answered: that is a token of ours, not the user's login."""
     login = docker_user.run(docker_user.docker, "login", HOST)
     assert login.status == 0, login
@@ -85,7 +85,7 @@ def test_docker_login_without_arguments_is_not_kept(docker_user: Client):
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_docker_shows_why(docker_user: Client, docker: str):
+def test_docker_shows_why(docker_user: Client, docker: str) -> None:
     """Whoever pulls without AWS credentials reads why, and what to do, on the terminal."""
     docker_user.docker = docker
     docker_user.without_aws()
@@ -96,12 +96,12 @@ def test_docker_shows_why(docker_user: Client, docker: str):
 
 
 @pytest.mark.parametrize("host", [OTHER_ACCOUNT, OTHER_REGION, FIPS, DUAL_STACK, CHINA])
-def test_docker_pulls_from_every_kind_of_registry(docker_user: Client, host: str):
+def test_docker_pulls_from_every_kind_of_registry(docker_user: Client, host: str) -> None:
     """Another account, another region, FIPS, dual-stack and another partition need no login."""
     assert docker_user.pull(f"{host}/app:1").status == 0
 
 
-def test_each_kind_of_registry_asks_its_own_endpoint(docker_user: Client):
+def test_each_kind_of_registry_asks_its_own_endpoint(docker_user: Client) -> None:
     """The API is called in the host's own region and flavour, and once for two accounts."""
     for host in (HOST, OTHER_ACCOUNT, OTHER_REGION, FIPS, DUAL_STACK, DUAL_STACK_FIPS, CHINA):
         assert docker_user.pull(f"{host}/app:1").status == 0, host
@@ -115,7 +115,7 @@ def test_each_kind_of_registry_asks_its_own_endpoint(docker_user: Client):
     ]
 
 
-def test_public_images_are_pulled_anonymously_without_credentials(docker_user: Client):
+def test_public_images_are_pulled_anonymously_without_credentials(docker_user: Client) -> None:
     """ECR Public needs no AWS account: without credentials the client goes on, and nobody moans."""
     docker_user.configure({"credHelpers": {PUBLIC: "ecr"}})
     docker_user.without_aws()
@@ -124,7 +124,7 @@ def test_public_images_are_pulled_anonymously_without_credentials(docker_user: C
 
 
 @pytest.mark.parametrize("client", ["skopeo", "podman", "buildah"])
-def test_other_clients_pull_and_push(user: Client, client: str):
+def test_other_clients_pull_and_push(user: Client, client: str) -> None:
     """Skopeo, Podman and Buildah pull and push with one call in all."""
     source, target = f"{HOST}/app:1", f"{HOST}/pushed:by-{client}"
     path = need(client)
@@ -141,7 +141,7 @@ def test_other_clients_pull_and_push(user: Client, client: str):
 
 
 @pytest.mark.parametrize("client", ["skopeo", "podman"])
-def test_other_clients_quote_the_reason(user: Client, client: str):
+def test_other_clients_quote_the_reason(user: Client, client: str) -> None:
     """Skopeo and Podman quote our stdout: the reason is on it."""
     user.without_aws()
     path = need(client)
@@ -153,7 +153,7 @@ def test_other_clients_quote_the_reason(user: Client, client: str):
     assert "no AWS credentials for" in failed.stderr.replace("\\", "")
 
 
-def test_podman_login_and_logout(user: Client):
+def test_podman_login_and_logout(user: Client) -> None:
     """Podman login keeps the login here, and podman logout forgets it: neither crashes."""
     podman = need("podman")
     auth = f"--authfile={user.home}/.docker/config.json"

@@ -72,7 +72,7 @@ def log_in_elsewhere(client: Client) -> None:
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_one_store_for_all_registries(with_vault: Client, docker: str):
+def test_one_store_for_all_registries(with_vault: Client, docker: str) -> None:
     """CredsStore ecr serves ECR hosts that nobody listed, and the fallback every other registry."""
     client = with_vault
     client.docker = docker
@@ -98,7 +98,7 @@ def test_one_store_for_all_registries(with_vault: Client, docker: str):
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_logout_reaches_the_fallback(with_vault: Client, docker: str):
+def test_logout_reaches_the_fallback(with_vault: Client, docker: str) -> None:
     """Docker logout of the other registry takes its login out of the fallback."""
     with_vault.docker = docker
     log_in_elsewhere(with_vault)
@@ -107,7 +107,7 @@ def test_logout_reaches_the_fallback(with_vault: Client, docker: str):
     assert with_vault.pull(f"{ELSEWHERE}/app:1").status != 0
 
 
-def test_remove_gives_the_store_back(with_vault: Client):
+def test_remove_gives_the_store_back(with_vault: Client) -> None:
     """Configure --remove has Docker ask the former helper again, with the login made meanwhile."""
     log_in_elsewhere(with_vault)
     with_vault.run("docker-credential-ecr", "configure", "--remove", check=True)
@@ -118,7 +118,7 @@ def test_remove_gives_the_store_back(with_vault: Client):
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_configure_is_all_it_takes(docker_user: Client, docker: str):
+def test_configure_is_all_it_takes(docker_user: Client, docker: str) -> None:
     """Configure REGISTRY, then pull; configure --remove, and the next pull has no credentials."""
     docker_user.docker = docker
     docker_user.configure({})
@@ -132,7 +132,7 @@ def test_configure_is_all_it_takes(docker_user: Client, docker: str):
 
 
 @pytest.mark.parametrize("docker", docker_clients())
-def test_a_name_of_ones_own(docker_user: Client, docker: str):
+def test_a_name_of_ones_own(docker_user: Client, docker: str) -> None:
     """A mapped name is pulled through with the token of the registry behind it; unmapped it is not."""
     docker_user.docker = docker
     rules(docker_user, f'[[registry]]\nmatch = "{CUSTOM}"\nregistry = "{OTHER_REGION}"\n')
@@ -147,7 +147,7 @@ def test_a_name_of_ones_own(docker_user: Client, docker: str):
 
 
 @pytest.mark.parametrize("client", ["skopeo", "podman"])
-def test_a_name_of_ones_own_elsewhere(user: Client, client: str):
+def test_a_name_of_ones_own_elsewhere(user: Client, client: str) -> None:
     """Skopeo and Podman pull through a mapped name, too."""
     rules(user, f'[[registry]]\nmatch = "*.example.com"\nregistry = "{HOST}"\n')
     path = need(client)
@@ -160,7 +160,7 @@ def test_a_name_of_ones_own_elsewhere(user: Client, client: str):
     assert user.stack.endpoints() == ["api.ecr.us-east-1.amazonaws.com"]
 
 
-def test_three_accounts_in_one_run(docker_user: Client):
+def test_three_accounts_in_one_run(docker_user: Client) -> None:
     """Three rules, three profiles, three pulls at once: one call each, as whom the rule says; then none."""
     client = docker_user
     client.without_aws()
@@ -193,7 +193,7 @@ def test_three_accounts_in_one_run(docker_user: Client):
     ]
 
 
-def test_the_http_api_with_nothing_in_any_argv(user: Client):
+def test_the_http_api_with_nothing_in_any_argv(user: Client) -> None:
     """Token --header | curl -H @- lists the catalogue, and no process ever had the token in its argv."""
     watcher = user.stack.folder / "argv"
     # Every process of the namespace, again and again, until the pipe is done.
@@ -219,7 +219,7 @@ def test_the_http_api_with_nothing_in_any_argv(user: Client):
     assert basic not in seen
 
 
-def test_the_password_logs_another_client_in(user: Client):
+def test_the_password_logs_another_client_in(user: Client) -> None:
     """Token --password feeds --password-stdin of a client that knows no helpers."""
     user.configure({})
     skopeo = need("skopeo")
@@ -237,7 +237,7 @@ def test_the_password_logs_another_client_in(user: Client):
     )
 
 
-def test_doctor_finds_a_whole_set_up_in_order(user: Client):
+def test_doctor_finds_a_whole_set_up_in_order(user: Client) -> None:
     """Against the real registry every check is ok, and each of the registries accepts its token."""
     rules(user, f'[[registry]]\nmatch = "{CUSTOM}"\nregistry = "{HOST}"\n')
     for host in (HOST, OTHER_REGION, CUSTOM):
@@ -247,7 +247,7 @@ def test_doctor_finds_a_whole_set_up_in_order(user: Client):
         assert {check["state"] for check in report["checks"]} == {"ok"}, report
 
 
-def test_doctor_finds_a_registry_that_refuses(user: Client):
+def test_doctor_finds_a_registry_that_refuses(user: Client) -> None:
     """A stale login is refused by the real registry: found, with the command that removes it."""
     login = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": "stale"})
     user.run("docker-credential-ecr", "store", stdin=login, check=True)
@@ -257,7 +257,7 @@ def test_doctor_finds_a_registry_that_refuses(user: Client):
     assert f"hint: run: docker logout {HOST}" in done.stdout
 
 
-def test_refresh_before_the_first_pull(docker_user: Client):
+def test_refresh_before_the_first_pull(docker_user: Client) -> None:
     """Refresh fetches for every registry in credHelpers; the pulls after it ask nobody."""
     config = docker_user.home / ".docker" / "config.json"
     config.write_text(json.dumps({"credHelpers": dict.fromkeys(PRIVATE[:3], "ecr")}))
@@ -269,7 +269,7 @@ def test_refresh_before_the_first_pull(docker_user: Client):
     assert len(docker_user.stack.calls()) == 2
 
 
-def test_the_executable_is_the_installed_one(user: Client):
+def test_the_executable_is_the_installed_one(user: Client) -> None:
     """What the clients find on PATH is the executable that was installed for the tests."""
     found = user.run("sh", "-c", "command -v docker-credential-ecr").stdout.strip()
     assert found == str(EXECUTABLE)

@@ -14,7 +14,7 @@ from stack import (
 )
 
 
-def test_containerd_pulls_with_the_answer(user: Client, kubelet: Path, tmp_path: Path):
+def test_containerd_pulls_with_the_answer(user: Client, kubelet: Path, tmp_path: Path) -> None:
     """A private, a FIPS and a dual-stack image are pulled by containerd, each with its own token.
 
     Nothing overrides an endpoint here: the FIPS image's token comes from the FIPS endpoint.

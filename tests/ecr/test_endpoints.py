@@ -1,172 +1,94 @@
-"""Where a request goes: by botocore's rules, the user's settings, and never to another partition."""
+"""Which endpoint is called: that of the host, in its flavour, region and partition."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import subprocess
-import threading
+from pathlib import Path
+from typing import Any
 
 import botocore.awsrequest
+import botocore.config
+import botocore.exceptions
 import botocore.session
 import pytest
 from fake_aws import FakeAWS
-from kit import ACCOUNT, HOST, need, without_keys, write
+from kit import (
+    ACCOUNT,
+    CALL,
+    HOST,
+    PUBLIC,
+    Helper,
+    need,
+)
+from kit import FIPS as FIPS_HOST
+from proxy import Proxy
 
-from docker_credential_ecr import registry
-from docker_credential_ecr.deadline import Deadline
-from docker_credential_ecr.ecr import request
+from docker_credential_ecr.ecr import session
 
-CALL = "GetAuthorizationToken"
-ROLE = "arn:aws:iam::123456789012:role/puller"
-FLAGS = [(fips, dual) for fips in ("", "true") for dual in ("", "true")]
-# A region of the sovereign cloud's partition that no botocore knows yet.
-UNKNOWN = f"{ACCOUNT}.dkr.ecr.eusc-fr-east-1.amazonaws.eu"
-
-
-def requested(session, region):
-    """Return the URL that a session requests a token of, or None if it knows of none."""
-    seen = []
-
-    def send(request, **_):
-        seen.append(request.url)
-        return botocore.awsrequest.AWSResponse(request.url, 500, {}, None)
-
-    with contextlib.suppress(Exception):
-        client = session.create_client("ecr", region_name=region)
-        client.meta.events.register("before-send", send)
-        client.get_authorization_token()
-    return seen[0] if seen else None
-
-
-@pytest.mark.parametrize(("fips", "dual_stack"), FLAGS)
-def test_what_is_surveyed_is_what_botocore_requests(env, monkeypatch, fips, dual_stack):
-    """For each partition, with FIPS and dual-stack by variables: not what ``meta`` says."""
-    env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "CANARY"}
-    env |= {"AWS_MAX_ATTEMPTS": "1"}
-    env |= {"AWS_USE_FIPS_ENDPOINT": fips} if fips else {}
-    env |= {"AWS_USE_DUALSTACK_ENDPOINT": dual_stack} if dual_stack else {}
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    stock = botocore.session.Session()
-
-    for region in registry.REGIONS:
-        where = registry.parse(registry.private_host(ACCOUNT, region))
-        found = request.survey(where, None, env, Deadline(25, "a test"), offline=True)
-
-        # Its older tables know no dual-stack endpoint of some partitions, its rule sets do.
-        assert requested(stock, region) in (None, found.endpoint)
-        assert f".{region}." in found.endpoint
-        assert found.endpoint == found.plain_endpoint
-
-
-def test_doctor_names_the_endpoint_that_is_requested(helper):
-    """For an isolated region's dual-stack ``meta.endpoint_url`` has another domain."""
-    host = f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov"
-    keys = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "CANARY"}
-
-    said = helper("doctor", "--offline", host, env={**keys, "AWS_USE_DUALSTACK_ENDPOINT": "true"})
-
-    assert "ecr.us-iso-east-1.api.aws.ic.gov" in said.stdout
-
-
-def test_an_endpoint_of_a_services_section(aws, env, helper, home):
-    """A profile's ``services`` names one endpoint for a service, and the call goes there."""
-    del env["AWS_ENDPOINT_URL"]
-    write(
-        home / ".aws" / "config",
-        f"[default]\nservices = local\n[services local]\necr =\n  endpoint_url = {aws.url}\n",
-    )
-
-    assert helper.get().secret in aws.issued
-    assert aws.count(CALL) == 1
-
-
-def test_an_endpoint_of_a_services_section_is_ignored_for_fips(aws, env, helper, home):
-    """A FIPS registry is refused there as with every endpoint that is none of FIPS."""
-    del env["AWS_ENDPOINT_URL"]
-    write(
-        home / ".aws" / "config",
-        f"[default]\nservices = local\n[services local]\necr =\n  endpoint_url = {aws.url}\n",
-    )
-
-    said = helper.get(f"{ACCOUNT}.dkr.ecr-fips.us-east-1.amazonaws.com")
-
-    assert "is a FIPS registry, but the configured endpoint" in said.stdout
-    assert aws.requests == 0
-
-
-class Refusing:
-    """A proxy that counts who connects, and refuses."""
-
-    def __init__(self):
-        self.asked = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._socket.accept()
-                with connection:
-                    self.asked.append(connection.recv(1 << 16))
-                    connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._socket.close()
-
-
-@pytest.mark.parametrize("flavour", ["", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"])
-@pytest.mark.parametrize("role", ["", "of a rule", "of a profile"])
-def test_a_region_that_botocore_does_not_know(env, helper, home, flavour, role):
-    """It would ask another partition's host, with a signed request: nobody is asked at all."""
-    env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "SECRET-CANARY"}
-    if flavour:
-        env[flavour] = "true"
-    if role == "of a rule":
-        rule = f'[[registry]]\nmatch = "{UNKNOWN}"\nrole_arn = "{ROLE}"\n'
-        env["AWS_ECR_CONFIG_FILE"] = write(home / "config.toml", rule)
-    elif role:
-        without_keys(env)
-        write(
-            home / ".aws" / "config",
-            f"[default]\nrole_arn = {ROLE}\nsource_profile = base\n[profile base]\n"
-            "aws_access_key_id = AKIABASE\naws_secret_access_key = SECRET-CANARY\n",
-        )
-    with Refusing() as proxy:
-        said = helper.get(UNKNOWN, env={"HTTPS_PROXY": proxy.url})
-
-        assert proxy.asked == []
-    assert said.status == 1
-    assert 'the AWS library does not know the region "eusc-fr-east-1"' in said.stdout
-    assert "pip install --upgrade botocore" in said.stderr
-
-
-def test_a_region_that_botocore_does_not_know_with_an_endpoint(aws, helper):
-    """Who names the endpoint is served: it goes where the user says."""
-    assert helper.get(UNKNOWN).secret in aws.issued
-
-
-# What a certificate authority is trusted by.
-
-SETTINGS = ["AWS_CA_BUNDLE", "ca_bundle", "REQUESTS_CA_BUNDLE"]
+# Host of the registry, host of the API. Source: the endpoints that the AWS CLI calls, by the rule
+# sets that it shares with botocore.
+ENDPOINTS = [
+    (HOST, "api.ecr.us-east-1.amazonaws.com"),
+    (FIPS_HOST, "api.ecr-fips.us-east-1.amazonaws.com"),
+    (f"{ACCOUNT}.dkr-ecr.us-west-2.on.aws", "ecr.us-west-2.api.aws"),
+    (f"{ACCOUNT}.dkr-ecr-fips.us-east-2.on.aws", "ecr-fips.us-east-2.api.aws"),
+    (f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com", "api.ecr.eu-central-1.amazonaws.com"),
+    (f"{ACCOUNT}.dkr.ecr.us-gov-west-1.amazonaws.com", "api.ecr.us-gov-west-1.amazonaws.com"),
+    (
+        f"{ACCOUNT}.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+        "api.ecr-fips.us-gov-west-1.amazonaws.com",
+    ),
+    (f"{ACCOUNT}.dkr-ecr.us-gov-east-1.on.aws", "ecr.us-gov-east-1.api.aws"),
+    (f"{ACCOUNT}.dkr-ecr-fips.us-gov-east-1.on.aws", "ecr-fips.us-gov-east-1.api.aws"),
+    (f"{ACCOUNT}.dkr.ecr.cn-north-1.amazonaws.com.cn", "api.ecr.cn-north-1.amazonaws.com.cn"),
+    (
+        f"{ACCOUNT}.dkr-ecr.cn-northwest-1.on.amazonwebservices.com.cn",
+        "ecr.cn-northwest-1.api.amazonwebservices.com.cn",
+    ),
+    (f"{ACCOUNT}.dkr.ecr.eusc-de-east-1.amazonaws.eu", "api.ecr.eusc-de-east-1.amazonaws.eu"),
+    (
+        f"{ACCOUNT}.dkr.ecr-fips.eusc-de-east-1.amazonaws.eu",
+        "api.ecr-fips.eusc-de-east-1.amazonaws.eu",
+    ),
+    (
+        f"{ACCOUNT}.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu",
+        "ecr.eusc-de-east-1.api.amazonwebservices.eu",
+    ),
+    (f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov", "api.ecr.us-iso-east-1.c2s.ic.gov"),
+    (f"{ACCOUNT}.dkr.ecr-fips.us-iso-east-1.c2s.ic.gov", "api.ecr-fips.us-iso-east-1.c2s.ic.gov"),
+    (f"{ACCOUNT}.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "api.ecr.us-isob-east-1.sc2s.sgov.gov"),
+    (
+        f"{ACCOUNT}.dkr.ecr-fips.us-isob-east-1.sc2s.sgov.gov",
+        "api.ecr-fips.us-isob-east-1.sc2s.sgov.gov",
+    ),
+    (f"{ACCOUNT}.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk", "api.ecr.eu-isoe-west-1.cloud.adc-e.uk"),
+    (
+        f"{ACCOUNT}.dkr.ecr-fips.eu-isoe-west-1.cloud.adc-e.uk",
+        "api.ecr-fips.eu-isoe-west-1.cloud.adc-e.uk",
+    ),
+    (
+        f"{ACCOUNT}.dkr.ecr.us-isof-south-1.csp.hci.ic.gov",
+        "api.ecr.us-isof-south-1.csp.hci.ic.gov",
+    ),
+    (
+        f"{ACCOUNT}.dkr.ecr-fips.us-isof-south-1.csp.hci.ic.gov",
+        "api.ecr-fips.us-isof-south-1.csp.hci.ic.gov",
+    ),
+    (PUBLIC, "api.ecr-public.us-east-1.amazonaws.com"),
+    ("ecr-public.aws.com", "ecr-public.us-east-1.api.aws"),
+]
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """Return (certificate, key) of a server on the loopback."""
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Return (certificate, key) of a server that is every endpoint of the table."""
     need("openssl")
     folder = tmp_path_factory.mktemp("tls")
+    names = ",".join(f"DNS:{api}" for _, api in ENDPOINTS)
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"]
         + ["-keyout", folder / "key", "-out", folder / "cert"],
         check=True,
         capture_output=True,
@@ -174,42 +96,109 @@ def certificate(tmp_path_factory):
     return str(folder / "cert"), str(folder / "key")
 
 
-def trust(setting, path, env, home):
-    if setting == "ca_bundle":
-        write(home / ".aws" / "config", f"[default]\nca_bundle = {path}\n")
-    else:
-        env[setting] = path
+@pytest.fixture
+def keys(env: dict[str, str]) -> None:
+    """A static key, and the network as it is: no endpoint is overridden."""
+    env["AWS_ACCESS_KEY_ID"] = "AKIATEST"
+    env["AWS_SECRET_ACCESS_KEY"] = "SECRET-CANARY-static"
+    env["AWS_MAX_ATTEMPTS"] = "1"
 
 
-@pytest.mark.parametrize("blank", ["", "  "])
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_authorities_that_are_empty_are_as_if_unset(aws, env, helper, home, setting, blank):
-    """A variable that a script left empty breaks nothing."""
-    trust(setting, blank, env, home)
+@pytest.mark.server
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(("host", "api"), ENDPOINTS, ids=[host for host, _ in ENDPOINTS])
+def test_the_endpoint_is_that_of_the_host(
+    env: dict[str, str], helper: Helper, certificate: tuple[str, str], host: str, api: str
+) -> None:
+    """FIPS host to FIPS endpoint, dual-stack to dual-stack, in the host's region and partition.
 
-    assert helper.get().secret in aws.issued
+    Seen twice: in what a proxy is asked to connect to, and in the request that arrives there.
+    """
+    env["AWS_CA_BUNDLE"] = certificate[0]
+    with FakeAWS(tls=certificate) as server, Proxy(server.port) as proxy:
+        env["HTTPS_PROXY"] = proxy.url
+
+        secret = helper.get(host).secret
+
+        assert proxy.asked == [f"{api}:443"]
+        [call] = server.calls
+        assert call.host == api
+        assert call.region == server.issued[secret][1]
+        assert f".{call.region}." in api
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_authorities_behind_an_empty_setting(env, helper, home, certificate, setting):
-    """What comes after an empty setting in botocore's order counts."""
-    env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "SECRET-CANARY"}
-    for other in SETTINGS[: SETTINGS.index(setting)]:
-        trust(other, "", env, home)
-    trust(setting, certificate[0], env, home)
-    with FakeAWS(tls=certificate) as server:
-        env["AWS_ENDPOINT_URL"] = server.url
+@pytest.mark.parametrize(
+    "region",
+    [
+        *("us-east-1", "eu-central-1", "ap-southeast-7", "us-gov-west-1", "us-gov-east-1"),
+        *("cn-north-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1"),
+        *("us-isof-south-1", "us-nowhere-1"),
+    ],
+)
+def test_the_lean_session_resolves_as_botocores_own(region: str) -> None:
+    """What is left out to be fast changes no endpoint: requests go where botocore's own go."""
 
-        assert helper.get().secret in server.issued
+    def requested(
+        of: Any, service: str, operation: str, *, fips: bool, dual_stack: bool
+    ) -> list[str] | None:
+        seen: list[str] = []
+
+        def send(request: Any, **_: object) -> Any:
+            seen.append(request.url)
+            return botocore.awsrequest.AWSResponse(request.url, 500, {}, None)
+
+        try:
+            client = of.create_client(
+                service,
+                region_name=region,
+                aws_access_key_id="AKIATEST",
+                aws_secret_access_key="SECRET-CANARY",
+                config=botocore.config.Config(
+                    use_fips_endpoint=fips or None,
+                    use_dualstack_endpoint=dual_stack or None,
+                    retries={"total_max_attempts": 1},
+                ),
+            )
+            client.meta.events.register("before-send", send)
+            with contextlib.suppress(Exception):
+                getattr(client, operation)()
+        except botocore.exceptions.EndpointVariantError:
+            return None  # botocore's older tables know no such endpoint, its rule sets do
+        return seen
+
+    ours = session.load(None, {})
+    stock = botocore.session.Session()
+    services = {"ecr": "get_authorization_token", "sts": "get_caller_identity"}
+    if region == "us-east-1":
+        services["ecr-public"] = "get_authorization_token"
+    for service, operation in services.items():
+        for fips in (False, True):
+            for dual_stack in (False, True):
+                asked, expected = (
+                    requested(of, service, operation, fips=fips, dual_stack=dual_stack)
+                    for of in (ours, stock)
+                )
+                assert expected in (None, asked)
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_authorities_that_name_no_file(env, helper, home, certificate, setting):
-    """The error names the setting and the file: neither is TLS broken nor the network."""
-    env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "SECRET-CANARY"}
-    trust(setting, f"{home}/nothing.pem", env, home)
-    with FakeAWS(tls=certificate) as server:
-        said = helper.get(HOST, env={"AWS_ENDPOINT_URL": server.url})
-
-    assert f'{setting} names "{home}/nothing.pem", and there is no such file' in said.stdout
-    assert f"correct {setting}, or remove it" in said.stderr
+def test_an_endpoint_of_the_users_own_is_called(
+    aws: FakeAWS, helper: Helper, home: Path, env: dict[str, str]
+) -> None:
+    """AWS_ENDPOINT_URL_ECR, a profile's endpoint_url and a rule's are each where the call goes."""
+    del env["AWS_ENDPOINT_URL"]
+    for number in range(3):
+        host = HOST.replace("us-east-1", f"us-east-{number + 1}")
+        changes = {}
+        if number == 0:
+            changes["AWS_ENDPOINT_URL_ECR"] = aws.url
+        elif number == 1:
+            (home / ".aws").mkdir()
+            (home / ".aws" / "config").write_text(f"[default]\nendpoint_url = {aws.url}\n")
+        else:
+            (home / ".aws" / "config").unlink()
+            changes["AWS_ECR_CONFIG_FILE"] = str(home / "config.toml")
+            (home / "config.toml").write_text(
+                f'[[registry]]\nmatch = "{host}"\nendpoint_url = "{aws.url}"\n'
+            )
+        assert helper.get(host, env=changes).secret in aws.issued
+        assert aws.count(CALL) == number + 1

@@ -4,35 +4,42 @@ And the other way round: whatever would make botocore choose another identity or
 makes the next get fetch anew.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import botocore
 import pytest
-from kit import CALL, HOST, ROLE, without_keys, write
+from fake_aws import FakeAWS
+from kit import CALL, HOST, ROLE, Helper, without_keys, write
 
 from docker_credential_ecr.ecr import sources
 
 START_URL = "https://example.awsapps.com/start"
 
 
+Source = Callable[[dict[str, str], Path, FakeAWS], str]
+Change = Callable[[dict[str, str], Path], None]
+
 # Each of these sets up one source, and returns a pattern of the access key that it gives.
 
 
-def static_keys_in_the_environment(env, home, aws):
+def static_keys_in_the_environment(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     return "AKIATEST"
 
 
-def static_keys_with_a_session_token(env, home, aws):
+def static_keys_with_a_session_token(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     env["AWS_SESSION_TOKEN"] = "SESSION-CANARY"
     return "AKIATEST"
 
 
-def static_keys_in_the_credentials_file(env, home, aws):
+def static_keys_in_the_credentials_file(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     write(
         home / ".aws" / "credentials",
@@ -41,7 +48,7 @@ def static_keys_in_the_credentials_file(env, home, aws):
     return "AKIAFILE"
 
 
-def static_keys_in_the_config_file(env, home, aws):
+def static_keys_in_the_config_file(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["AWS_PROFILE"] = "prod"
     write(
@@ -51,7 +58,7 @@ def static_keys_in_the_config_file(env, home, aws):
     return "AKIACONFIG"
 
 
-def keys_in_files_of_other_names(env, home, aws):
+def keys_in_files_of_other_names(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["AWS_CONFIG_FILE"] = write(home / "elsewhere" / "config", "[default]\nregion = sa-east-1\n")
     env["AWS_SHARED_CREDENTIALS_FILE"] = write(
@@ -61,7 +68,7 @@ def keys_in_files_of_other_names(env, home, aws):
     return "AKIAELSE"
 
 
-def keys_in_a_boto_configuration(env, home, aws):
+def keys_in_a_boto_configuration(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["BOTO_CONFIG"] = write(
         home / "boto.cfg",
@@ -70,12 +77,12 @@ def keys_in_a_boto_configuration(env, home, aws):
     return "AKIABOTO"
 
 
-def data_models_of_the_users_own(env, home, aws):
+def data_models_of_the_users_own(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     (home / ".aws" / "models").mkdir(parents=True)
     return "AKIATEST"
 
 
-def an_assumed_role(env, home, aws):
+def an_assumed_role(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["AWS_PROFILE"] = "puller"
     write(
@@ -86,14 +93,14 @@ def an_assumed_role(env, home, aws):
     return "ASIA....puller"
 
 
-def a_web_identity_in_the_environment(env, home, aws):
+def a_web_identity_in_the_environment(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["AWS_ROLE_ARN"] = ROLE
     env["AWS_WEB_IDENTITY_TOKEN_FILE"] = write(home / "token", "WEB-IDENTITY-CANARY")
     return "ASIA....puller"
 
 
-def a_web_identity_in_a_profile(env, home, aws):
+def a_web_identity_in_a_profile(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     token = write(home / "token", "WEB-IDENTITY-CANARY")
     write(
@@ -103,28 +110,28 @@ def a_web_identity_in_a_profile(env, home, aws):
     return "ASIA....puller"
 
 
-def container_credentials(env, home, aws):
+def container_credentials(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{aws.url}/container-credentials"
     env["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "CONTAINER-CANARY"
     return "ASIA....container"
 
 
-def container_credentials_with_a_token_file(env, home, aws):
+def container_credentials_with_a_token_file(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{aws.url}/container-credentials"
     env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = write(home / "token", "CONTAINER-CANARY")
     return "ASIA....container"
 
 
-def instance_metadata(env, home, aws):
+def instance_metadata(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     del env["AWS_EC2_METADATA_DISABLED"]
     env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
     return "ASIA....instance"
 
 
-def a_role_by_way_of_instance_metadata(env, home, aws):
+def a_role_by_way_of_instance_metadata(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     instance_metadata(env, home, aws)
     write(
         home / ".aws" / "config",
@@ -133,7 +140,7 @@ def a_role_by_way_of_instance_metadata(env, home, aws):
     return "ASIA....puller"
 
 
-def a_credential_process(env, home, aws):
+def a_credential_process(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     answer = {"Version": 1, "AccessKeyId": "AKIAPROC", "SecretAccessKey": "SECRET-CANARY"}
     script = write(
@@ -145,7 +152,7 @@ def a_credential_process(env, home, aws):
     return "AKIAPROC"
 
 
-def an_sso_session(env, home, aws):
+def an_sso_session(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     write(
         home / ".aws" / "config",
@@ -156,7 +163,7 @@ def an_sso_session(env, home, aws):
     return "ASIA....sso"
 
 
-def an_sso_profile_of_the_older_form(env, home, aws):
+def an_sso_profile_of_the_older_form(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     write(
         home / ".aws" / "config",
@@ -167,7 +174,7 @@ def an_sso_profile_of_the_older_form(env, home, aws):
     return "ASIA....sso"
 
 
-def sso_token(home, name):
+def sso_token(home: Path, name: str) -> None:
     document = {
         "startUrl": START_URL,
         "region": "us-east-1",
@@ -178,7 +185,7 @@ def sso_token(home, name):
     write(home / ".aws" / "sso" / "cache" / file, json.dumps(document))
 
 
-def a_rule_with_a_profile(env, home, aws):
+def a_rule_with_a_profile(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     static_keys_in_the_config_file(env, home, aws)
     del env["AWS_PROFILE"]
     env["AWS_ECR_CONFIG_FILE"] = write(
@@ -187,7 +194,7 @@ def a_rule_with_a_profile(env, home, aws):
     return "AKIACONFIG"
 
 
-def a_rule_with_a_role(env, home, aws):
+def a_rule_with_a_role(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     env["AWS_ECR_CONFIG_FILE"] = write(
         home / "config.toml",
         f'[[registry]]\nmatch = "{HOST}"\nrole_arn = "{ROLE}"\nexternal_id = "example"\n'
@@ -220,7 +227,9 @@ SOURCES = [
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_the_second_get_asks_nobody(aws, env, helper, home, source):
+def test_the_second_get_asks_nobody(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, source: Source
+) -> None:
     """The first get fetches as this identity; the second makes no request of any kind."""
     key = source(env, home, aws)
 
@@ -237,7 +246,9 @@ def test_the_second_get_asks_nobody(aws, env, helper, home, source):
         assert (home / "runs").read_text() == "x"
 
 
-def test_what_a_rule_says_reaches_aws(aws, env, helper, home):
+def test_what_a_rule_says_reaches_aws(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """Role, external id, session name and duration of a rule are those of the AssumeRole call."""
     a_rule_with_a_role(env, home, aws)
 
@@ -253,7 +264,7 @@ def test_what_a_rule_says_reaches_aws(aws, env, helper, home):
         assert field in call.body
 
 
-def rewrite(path):
+def rewrite(path: Path) -> None:
     """Change a file to something that means the same, as an editor does: by another file."""
     beside = path.with_name("beside")
     beside.write_text(path.read_text() + "# again\n")
@@ -261,48 +272,48 @@ def rewrite(path):
     os.replace(beside, path)
 
 
-def another_profile(env, home):
+def another_profile(env: dict[str, str], home: Path) -> None:
     env["AWS_PROFILE"] = "dev"
 
 
-def another_profile_by_the_older_name(env, home):
+def another_profile_by_the_older_name(env: dict[str, str], home: Path) -> None:
     env["AWS_DEFAULT_PROFILE"] = "dev"
 
 
-def another_access_key(env, home):
+def another_access_key(env: dict[str, str], home: Path) -> None:
     env["AWS_ACCESS_KEY_ID"] = "AKIAOTHER"
 
 
-def another_home(env, home):
+def another_home(env: dict[str, str], home: Path) -> None:
     env["HOME"] = str(home / "another")
     (home / "another").mkdir()
 
 
-def another_config_file(env, home):
+def another_config_file(env: dict[str, str], home: Path) -> None:
     env["AWS_CONFIG_FILE"] = write(home / "another-config", (home / ".aws" / "config").read_text())
 
 
-def a_change_of_the_config_file(env, home):
+def a_change_of_the_config_file(env: dict[str, str], home: Path) -> None:
     rewrite(home / ".aws" / "config")
 
 
-def the_loss_of_the_config_file(env, home):
+def the_loss_of_the_config_file(env: dict[str, str], home: Path) -> None:
     (home / ".aws" / "config").unlink()
 
 
-def a_credentials_file(env, home):
+def a_credentials_file(env: dict[str, str], home: Path) -> None:
     write(home / ".aws" / "credentials", "[another]\naws_access_key_id = AKIAFILE\n")
 
 
-def another_role(env, home):
+def another_role(env: dict[str, str], home: Path) -> None:
     env["AWS_ROLE_ARN"] = ROLE + "-2"
 
 
-def another_region_of_the_user(env, home):
+def another_region_of_the_user(env: dict[str, str], home: Path) -> None:
     env["AWS_REGION"] = "eu-west-1"
 
 
-def our_configuration_file(env, home):
+def our_configuration_file(env: dict[str, str], home: Path) -> None:
     write(
         home / ".config" / "docker-credential-ecr" / "config.toml",
         f'[[registry]]\nmatch = "{HOST}"\nrole_arn = "{ROLE}"\n',
@@ -325,7 +336,9 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_a_change_of_the_identity_fetches_anew(aws, env, helper, home, change):
+def test_a_change_of_the_identity_fetches_anew(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, change: Change
+) -> None:
     """After each change the next get fetches, and does not answer with the token from before."""
     env["AWS_ECR_CACHE_DIR"] = str(home / "cache")  # so that another home is no other cache
     write(home / ".aws" / "config", "[default]\nregion = us-east-1\n[profile dev]\n")
@@ -350,7 +363,9 @@ def test_a_change_of_the_identity_fetches_anew(aws, env, helper, home, change):
     ],
     ids=lambda source: source.__name__,
 )
-def test_another_identity_token_fetches_anew(aws, env, helper, home, source):
+def test_another_identity_token_fetches_anew(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, source: Source
+) -> None:
     """A token file that was written anew may be another identity's."""
     source(env, home, aws)
     before = helper.get().secret
@@ -362,7 +377,9 @@ def test_another_identity_token_fetches_anew(aws, env, helper, home, source):
     assert after != before
 
 
-def test_another_container_token_fetches_anew(aws, env, helper, home, cache):
+def test_another_container_token_fetches_anew(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, cache: Path
+) -> None:
     """The container's authorization token chooses an identity, and is not on disk."""
     container_credentials(env, home, aws)
     before = helper.get().secret
@@ -376,7 +393,9 @@ def test_another_container_token_fetches_anew(aws, env, helper, home, cache):
         assert "CANARY" not in entry.read_text()
 
 
-def test_another_role_of_a_web_identity(aws, env, helper, home):
+def test_another_role_of_a_web_identity(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """The role's variable decides who we are: its token is not another role's."""
     a_web_identity_in_the_environment(env, home, aws)
     before = helper.get().secret
@@ -388,7 +407,9 @@ def test_another_role_of_a_web_identity(aws, env, helper, home):
     assert aws.issued[after][0].endswith("pusher")
 
 
-def test_a_token_of_the_machine_ends_with_its_boot(aws, env, helper, home, cache):
+def test_a_token_of_the_machine_ends_with_its_boot(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, cache: Path
+) -> None:
     """Instance metadata is this machine's: an image of its disk does not carry the token along."""
     instance_metadata(env, home, aws)
     before = helper.get().secret
@@ -403,7 +424,9 @@ def test_a_token_of_the_machine_ends_with_its_boot(aws, env, helper, home, cache
     assert aws.count(CALL) == 2
 
 
-def test_a_change_while_the_token_was_fetched_keeps_nothing(aws, env, helper, home, cache):
+def test_a_change_while_the_token_was_fetched_keeps_nothing(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, cache: Path
+) -> None:
     """A file that changed while AWS was asked must not vouch for the token: answered, not kept."""
     config = home / ".aws" / "config"
     script = write(
@@ -420,7 +443,7 @@ def test_a_change_while_the_token_was_fetched_keeps_nothing(aws, env, helper, ho
     assert not (cache / HOST).exists()
 
 
-def test_every_variable_is_a_condition(aws, helper, home):
+def test_every_variable_is_a_condition(aws: FakeAWS, helper: Helper, home: Path) -> None:
     """With any one of the recorded variables changed the token on disk is not offered."""
     env = {"AWS_ECR_CACHE_DIR": str(home / "cache")}
     helper.get(env=env)
@@ -455,7 +478,7 @@ INDIFFERENT = {
 }
 
 
-def test_botocore_reads_no_variable_that_we_do_not_know():
+def test_botocore_reads_no_variable_that_we_do_not_know() -> None:
     """A variable that a new botocore reads is either a condition or known to be indifferent."""
     read = set()
     for path in Path(botocore.__file__).parent.glob("*.py"):

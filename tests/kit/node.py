@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from kit import EXECUTABLE, TESTS, TREE, missing
 
@@ -59,7 +60,7 @@ class Node:
         self.config = folder / "config.yaml"
         self.config.write_text(shipped.replace("value: /root", f"value: {env['HOME']}"))
 
-    def pull(self, *requests: dict[str, object]) -> list[dict[str, object]]:
+    def pull(self, *requests: Mapping[str, object]) -> list[dict[str, Any]]:
         done = subprocess.run(
             [*self.inside, self.kubelet, self.config, self.bin_dir],
             input=json.dumps(requests),

@@ -12,12 +12,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fake_aws import FakeAWS
 from hang import Hang
-from kit import CALL, EXECUTABLE, HOST, REGISTRIES, ROLE, Helper, Run, make_due, until
+from kit import CALL, EXECUTABLE, HOST, REGISTRIES, ROLE, Helper, Run, give, make_due, until
 from node import KUBERNETES, Node
 
 GROUP = "credentialprovider.kubelet.k8s.io"
@@ -38,12 +41,16 @@ def request(image: str = f"{HOST}/app", version: str = "v1", **more: object) -> 
     )
 
 
-def jwt(namespace: str = "team", name: str = "web", **claims: object) -> str:
+def claims(content: dict[str, object]) -> str:
     """A token as Kubernetes signs them, with a signature that nobody checks here."""
-    content = {"kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name}}}
-    parts = [{"alg": "RS256"}, {**content, **claims}]
+    parts: list[dict[str, object]] = [{"alg": "RS256"}, content]
     encoded = [base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts]
     return ".".join([*encoded, "U0lHTkFUVVJFLUNBTkFSWQ"])
+
+
+def jwt(namespace: str = "team", name: str = "web") -> str:
+    """The token of a service account."""
+    return claims({"kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": name}}})
 
 
 def auth_of(run: Run) -> dict[str, dict[str, str]]:
@@ -52,7 +59,9 @@ def auth_of(run: Run) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1", "v1alpha1"])
-def test_the_answer_is_exactly_the_versions_shape(helper: Helper, aws, version: str):
+def test_the_answer_is_exactly_the_versions_shape(
+    helper: Helper, aws: FakeAWS, version: str
+) -> None:
     """The answer has the request's apiVersion and the fields of that version, no other."""
     run = helper("kubelet", stdin=request(version=version))
     answer = json.loads(run.stdout)
@@ -67,19 +76,23 @@ def test_the_answer_is_exactly_the_versions_shape(helper: Helper, aws, version: 
     }
 
 
-def test_the_kubelet_keeps_it_until_the_refresh_time(helper: Helper, aws, cache: Path):
+def test_the_kubelet_keeps_it_until_the_refresh_time(
+    helper: Helper, aws: FakeAWS, cache: Path
+) -> None:
     """The cacheDuration ends when the token is due for renewal, to the second or two."""
     duration = json.loads(helper("kubelet", stdin=request()).stdout)["cacheDuration"]
     hours, minutes, seconds = map(int, re.findall(r"\d+", duration))
     (entry,) = (cache / HOST).glob("[!.]*")
-    refresh = int(re.search(r"^refresh (\d+)$", entry.read_text(), re.MULTILINE)[1])
+    (refresh,) = re.findall(r"^refresh (\d+)$", entry.read_text(), re.MULTILINE)
     end = time.time() + hours * 3600 + minutes * 60 + seconds
-    assert abs(end - refresh) <= 5
+    assert abs(end - int(refresh)) <= 5
 
 
 @pytest.mark.parametrize("name", ["ecr-credential-provider", "ecr-credential-provider-sa"])
 @pytest.mark.parametrize("arguments", [[], ["get-credentials"]])
-def test_it_is_a_drop_in_by_name(helper: Helper, aws, tmp_path: Path, name: str, arguments):
+def test_it_is_a_drop_in_by_name(
+    helper: Helper, aws: FakeAWS, tmp_path: Path, name: str, arguments: list[str]
+) -> None:
     """Under the cloud provider's names it is the plugin, with or without its argument."""
     helper.path = tmp_path / name
     helper.path.symlink_to(EXECUTABLE)
@@ -96,7 +109,7 @@ def test_it_is_a_drop_in_by_name(helper: Helper, aws, tmp_path: Path, name: str,
         (f"{HOST.upper()}/app", HOST.upper()),
     ],
 )
-def test_images_in_every_written_form(helper: Helper, aws, image: str, key: str):
+def test_images_in_every_written_form(helper: Helper, aws: FakeAWS, image: str, key: str) -> None:
     """The key is the registry as the image names it: the kubelet compares it to the image."""
     assert list(auth_of(helper("kubelet", stdin=request(image)))) == [key]
 
@@ -115,13 +128,13 @@ def test_images_in_every_written_form(helper: Helper, aws, image: str, key: str)
         HOST,
     ],
 )
-def test_a_host_that_is_not_ecr_gets_no_token(helper: Helper, aws, image: str):
+def test_a_host_that_is_not_ecr_gets_no_token(helper: Helper, aws: FakeAWS, image: str) -> None:
     """An image from elsewhere is answered with an empty auth, and AWS is not asked."""
     assert auth_of(helper("kubelet", stdin=request(image))) == {}
     assert aws.requests == 0
 
 
-def test_a_mapped_host_is_served(helper: Helper, aws, home: Path):
+def test_a_mapped_host_is_served(helper: Helper, aws: FakeAWS, home: Path) -> None:
     """A name of the user's own in front of a registry is served like the registry."""
     folder = home / ".config" / "docker-credential-ecr"
     folder.mkdir(parents=True)
@@ -130,7 +143,7 @@ def test_a_mapped_host_is_served(helper: Helper, aws, home: Path):
     assert "images.example.com" in auth_of(helper("kubelet", stdin=request("images.example.com/a")))
 
 
-def test_docker_and_the_kubelet_share_the_cache(helper: Helper, aws):
+def test_docker_and_the_kubelet_share_the_cache(helper: Helper, aws: FakeAWS) -> None:
     """The node's identity through the kubelet and Docker's get cost one call together."""
     password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
     assert helper.get().secret == password
@@ -153,7 +166,9 @@ def test_docker_and_the_kubelet_share_the_cache(helper: Helper, aws):
         (request(serviceAccountAnnotations=[1]).encode(), "not of their type"),
     ],
 )
-def test_what_is_no_request_is_one_clear_line(helper: Helper, aws, stdin: bytes, reason: str):
+def test_what_is_no_request_is_one_clear_line(
+    helper: Helper, aws: FakeAWS, stdin: bytes, reason: str
+) -> None:
     """A malformed request: one line on stderr that does not quote it, exit 1, nothing on stdout."""
     run = helper("kubelet", stdin=stdin)
     assert (run.status, run.stdout) == (1, "")
@@ -164,20 +179,20 @@ def test_what_is_no_request_is_one_clear_line(helper: Helper, aws, stdin: bytes,
     assert len(run.stderr) < 400
 
 
-def test_stdin_that_was_never_open(helper: Helper, aws):
+def test_stdin_that_was_never_open(helper: Helper, aws: FakeAWS) -> None:
     """Without a stdin at all: the same line, no traceback."""
     run = helper("kubelet", wrap=("sh", "-c", 'exec "$0" "$@" <&-'))
     assert (run.status, run.stdout) == (1, "")
     assert "no request on stdin" in run.stderr
 
 
-def test_no_home_and_a_bare_path(helper: Helper, aws, tmp_path: Path):
+def test_no_home_and_a_bare_path(helper: Helper, aws: FakeAWS, tmp_path: Path) -> None:
     """The kubelet sets no HOME and little PATH: it works all the same."""
     bare = {"HOME": None, "PATH": "/nowhere", "LANG": None, "XDG_CACHE_HOME": str(tmp_path)}
     assert HOST in auth_of(helper("kubelet", stdin=request(), env=bare))
 
 
-def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws):
+def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws: FakeAWS) -> None:
     """The kubelet's log gets reason and hints in one line; stdout stays empty."""
     aws.fault(CALL, status=400, code="AccessDeniedException", message="CANARY")
     run = helper("kubelet", stdin=request())
@@ -188,7 +203,7 @@ def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws):
     assert "CANARY" not in run.stderr
 
 
-def test_public_images_need_no_credentials(helper: Helper, aws):
+def test_public_images_need_no_credentials(helper: Helper, aws: FakeAWS) -> None:
     """Without AWS credentials ECR Public gets an empty auth, kept for a minute: an anonymous pull.
 
     A private registry's image gets the reason.
@@ -202,7 +217,7 @@ def test_public_images_need_no_credentials(helper: Helper, aws):
     assert f'no AWS credentials for "{HOST}"' in run.stderr
 
 
-def test_an_outage_is_bridged_by_a_valid_token(helper: Helper, aws, cache: Path):
+def test_an_outage_is_bridged_by_a_valid_token(helper: Helper, aws: FakeAWS, cache: Path) -> None:
     """With the API down and a token on disk past its renewal time, the token still answers."""
     password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
     (entry,) = (cache / HOST).glob("[!.]*")
@@ -217,10 +232,12 @@ def test_an_outage_is_bridged_by_a_valid_token(helper: Helper, aws, cache: Path)
 
 
 @pytest.mark.parametrize("what", ["api", "sts", "metadata", "token file", "config.toml"])
-def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: Path, what: str):
+def test_whatever_hangs_an_error_is_out_in_time(
+    helper: Helper, aws: FakeAWS, tmp_path: Path, what: str
+) -> None:
     """The API, STS, the metadata service or a file hang: one line says where, within the limit."""
     env: dict[str, str | None] = {"AWS_ECR_TIMEOUT": "3"}
-    more: dict[str, object] = {}
+    more: dict[str, Any] = {}
     if what == "api":
         aws.fault(CALL, hang=True)
     elif what == "config.toml":
@@ -250,20 +267,16 @@ def test_whatever_hangs_an_error_is_out_in_time(helper: Helper, aws, tmp_path: P
             "AWS_ROLE_ARN": ROLE,
         }
     start = time.monotonic()
-    process = helper.start("kubelet", env=env)
-    process.stdin.write(request(**more).encode())
-    process.stdin.close()
+    process = helper.start("kubelet", stdin=request(**more), env=env)
     line = line_in_time(process, start)
     assert f'no answer for "{HOST}" within 3 s, while ' in line
 
 
-def test_the_kubelets_limit_is_above_the_users(helper: Helper, aws):
+def test_the_kubelets_limit_is_above_the_users(helper: Helper, aws: FakeAWS) -> None:
     """With AWS_ECR_TIMEOUT=600, and where stdin hangs, an error is out all the same."""
     aws.fault(CALL, hang=True)
     start = time.monotonic()
-    patient = helper.start("kubelet", env={"AWS_ECR_TIMEOUT": "600"})
-    patient.stdin.write(request().encode())
-    patient.stdin.close()
+    patient = helper.start("kubelet", stdin=request(), env={"AWS_ECR_TIMEOUT": "600"})
     silent = helper.start("kubelet")  # its stdin stays open
     assert f'no answer for "{HOST}" within ' in line_in_time(patient, start)
     assert "while reading the request" in line_in_time(silent, start)
@@ -271,18 +284,23 @@ def test_the_kubelets_limit_is_above_the_users(helper: Helper, aws):
 
 def line_in_time(process: subprocess.Popen[bytes], start: float) -> str:
     """Return the one line of a process that fails within the limit."""
+    assert process.stdout is not None
+    assert process.stderr is not None
     stdout, stderr = process.stdout.read(), process.stderr.read().decode()
     assert time.monotonic() - start < LIMIT
     assert process.wait(timeout=5) == 1
     for pipe in (process.stdin, process.stdout, process.stderr):
-        pipe.close()
+        if pipe is not None:
+            pipe.close()
     assert stdout == b""
     assert stderr.startswith("docker-credential-ecr: error: ")
     assert stderr.count("\n") == 1
     return stderr
 
 
-def test_a_lock_that_is_never_released_is_done_without(helper: Helper, aws, cache: Path):
+def test_a_lock_that_is_never_released_is_done_without(
+    helper: Helper, aws: FakeAWS, cache: Path
+) -> None:
     """A process that holds the lock and hangs costs patience, not the answer."""
     auth_of(helper("kubelet", stdin=request()))
     (lock,) = (cache / ".locks").iterdir()
@@ -293,7 +311,7 @@ def test_a_lock_that_is_never_released_is_done_without(helper: Helper, aws, cach
     assert aws.count(CALL) == 2
 
 
-def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
+def test_nothing_holds_the_pipes(helper: Helper, aws: FakeAWS, cache: Path) -> None:
     """The kubelet waits for the pipes even of children: the renewal behind an answer holds none."""
     helper("kubelet", stdin=request())
     make_due(cache)
@@ -304,7 +322,9 @@ def test_nothing_holds_the_pipes(helper: Helper, aws, cache: Path):
     aws.clear()
 
 
-def test_a_disk_that_hangs_behind_the_answer_keeps_nobody(helper: Helper, aws, cache: Path):
+def test_a_disk_that_hangs_behind_the_answer_keeps_nobody(
+    helper: Helper, aws: FakeAWS, cache: Path
+) -> None:
     """The kubelet uses no answer before we have left: a disk that hangs after it does not keep us."""
     password = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
     make_due(cache)
@@ -315,7 +335,9 @@ def test_a_disk_that_hangs_behind_the_answer_keeps_nobody(helper: Helper, aws, c
     assert aws.count(CALL) == 1
 
 
-def test_docker_is_not_kept_by_a_disk_that_hangs_behind_the_answer(helper: Helper, aws, cache):
+def test_docker_is_not_kept_by_a_disk_that_hangs_behind_the_answer(
+    helper: Helper, aws: FakeAWS, cache: Path
+) -> None:
     """Docker knows no time limit: a get that starts a renewal ends, whatever the disk does."""
     password = helper.get().secret
     make_due(cache)
@@ -325,7 +347,9 @@ def test_docker_is_not_kept_by_a_disk_that_hangs_behind_the_answer(helper: Helpe
 
 
 @pytest.mark.parametrize("asks", ["kubelet", "docker"])
-def test_a_disk_that_hangs_under_the_cache_breaks_no_pull(helper: Helper, aws, cache, asks: str):
+def test_a_disk_that_hangs_under_the_cache_breaks_no_pull(
+    helper: Helper, aws: FakeAWS, cache: Path, asks: str
+) -> None:
     """AWS has answered and the cache cannot be written: the answer is given all the same."""
     (cache / HOST).mkdir(parents=True, mode=0o700)
     with Hang(cache / HOST, "") as disk:
@@ -337,7 +361,13 @@ def test_a_disk_that_hangs_under_the_cache_breaks_no_pull(helper: Helper, aws, c
     assert password in aws.issued
 
 
-def test_a_hundred_at_once_make_one_call(helper: Helper, aws, capsys, record_property):
+@pytest.mark.alone
+def test_a_hundred_at_once_make_one_call(
+    helper: Helper,
+    aws: FakeAWS,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
+) -> None:
     """A node that starts a hundred pods of one registry calls once, and all are answered.
 
     The memory of the whole herd is reported: what it shares is counted once (PSS).
@@ -357,16 +387,12 @@ def test_a_hundred_at_once_make_one_call(helper: Helper, aws, capsys, record_pro
     watcher = threading.Thread(target=watch)
     watcher.start()
     for process in processes:
-        process.stdin.write(request().encode())
-        process.stdin.close()
+        give(process, request())
     passwords = set()
     for process in processes:
-        answer = json.loads(process.stdout.read())
-        passwords.add(answer["auth"][HOST]["password"])
-        assert process.stderr.read() == b""
-        assert process.wait() == 0
-        process.stdout.close()
-        process.stderr.close()
+        stdout, stderr = process.communicate()
+        passwords.add(json.loads(stdout)["auth"][HOST]["password"])
+        assert (process.returncode, stderr) == (0, b"")
     done.set()
     watcher.join()
     assert len(passwords) == 1
@@ -382,12 +408,9 @@ def memory_of(pid: int) -> dict[str, int] | None:
     """Return a process's memory in KiB, ``None`` if it is gone."""
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        found = {
-            kind: re.search(rf"^{kind}: +(\d+) kB$", text, re.MULTILINE | re.IGNORECASE)
-            for kind in ("pss", "rss")
-        }
-        if all(found.values()):
-            return {kind: int(match[1]) for kind, match in found.items()}
+        found = re.findall(r"^(Pss|Rss): +(\d+) kB$", text, re.MULTILINE)
+        if len(found) == 2:
+            return {kind.lower(): int(size) for kind, size in found}
     return None
 
 
@@ -401,7 +424,9 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() if p.is_file() else b"" for p in folder.rglob("*")}
 
 
-def test_service_accounts_leave_no_trace_on_an_empty_disk(helper: Helper, aws, tmp_path: Path):
+def test_service_accounts_leave_no_trace_on_an_empty_disk(
+    helper: Helper, aws: FakeAWS, tmp_path: Path
+) -> None:
     """A pod's token makes no file, no directory and no lock, whoever asks first."""
     before = files_below(tmp_path)
     auth_of(of_pod(helper, jwt("a", "one"), ROLE, TMPDIR=str(tmp_path)))
@@ -409,8 +434,8 @@ def test_service_accounts_leave_no_trace_on_an_empty_disk(helper: Helper, aws, t
 
 
 def test_service_accounts_pull_as_their_own_roles_and_leave_no_trace(
-    helper: Helper, aws, home: Path, cache: Path
-):
+    helper: Helper, aws: FakeAWS, home: Path, cache: Path
+) -> None:
     """Two service accounts get tokens of two roles; each leaves every byte on disk as it was.
 
     Neither is answered with the other's token, with the node's, or the node with theirs.
@@ -432,7 +457,7 @@ def test_service_accounts_pull_as_their_own_roles_and_leave_no_trace(
         assert canary.encode() not in everything
 
 
-def test_the_session_tells_namespace_and_service_account(helper: Helper, aws):
+def test_the_session_tells_namespace_and_service_account(helper: Helper, aws: FakeAWS) -> None:
     """CloudTrail shows the role session's name: it says whose pull it was."""
     auth_of(of_pod(helper, jwt("team", "web"), ROLE))
     assert "RoleSessionName=team%2Bweb" in aws.calls[0].body
@@ -446,23 +471,23 @@ def test_the_session_tells_namespace_and_service_account(helper: Helper, aws):
         (jwt("a b\nc&d", "x/y"), r"a-b-c-d%2Bx-y"),
         ("not-a-token-at-all", "docker-credential-ecr"),
         ("a.b.c.d.e", "docker-credential-ecr"),
-        (jwt(**{"kubernetes.io": "text"}), "docker-credential-ecr"),
+        (claims({"kubernetes.io": "text"}), "docker-credential-ecr"),
         (
-            jwt(**{"kubernetes.io": {"namespace": {}, "serviceaccount": {"name": []}}}),
+            claims({"kubernetes.io": {"namespace": {}, "serviceaccount": {"name": []}}}),
             "docker-credential-ecr",
         ),
         (jwt("", ""), "docker-credential-ecr"),  # STS takes no name shorter than 2
         (jwt("team", ""), "docker-credential-ecr"),
     ],
 )
-def test_hostile_claims_do_no_harm(helper: Helper, aws, token: str, name: str):
+def test_hostile_claims_do_no_harm(helper: Helper, aws: FakeAWS, token: str, name: str) -> None:
     """Whatever the claims hold, the session's name is one that STS takes, and it decides nothing."""
     auth_of(of_pod(helper, token, ROLE))
-    sent = re.search(r"RoleSessionName=([^&]*)", aws.calls[0].body)[1]
+    (sent,) = re.findall(r"RoleSessionName=([^&]*)", aws.calls[0].body)
     assert re.fullmatch(name, sent), sent
 
 
-def test_the_role_may_come_from_the_environment_or_be_absent(helper: Helper, aws):
+def test_the_role_may_come_from_the_environment_or_be_absent(helper: Helper, aws: FakeAWS) -> None:
     """AWS_ECR_ROLE_ARN stands in for an annotation; with neither, the node's identity answers."""
     role = auth_of(of_pod(helper, jwt(), None, AWS_ECR_ROLE_ARN=ROLE))[HOST]["password"]
     assert aws.issued[role][0].endswith("puller")
@@ -474,13 +499,13 @@ def test_the_role_may_come_from_the_environment_or_be_absent(helper: Helper, aws
     "role",
     ["arn:aws-cn:iam::123456789012:role/puller", "arn:aws:iam::123456789012:role/a:b/puller"],
 )
-def test_roles_of_every_form_are_assumed(helper: Helper, aws, role: str):
+def test_roles_of_every_form_are_assumed(helper: Helper, aws: FakeAWS, role: str) -> None:
     """A role of another partition and one whose path has a colon go to STS as they are."""
     password = auth_of(of_pod(helper, jwt(), role))[HOST]["password"]
     assert aws.issued[password][0].endswith("puller")
 
 
-def test_a_bad_role_matters_only_where_it_is_assumed(helper: Helper, aws):
+def test_a_bad_role_matters_only_where_it_is_assumed(helper: Helper, aws: FakeAWS) -> None:
     """The node's own requests, and images from elsewhere, pass by a role that is none."""
     bad = {"AWS_ECR_ROLE_ARN": "puller"}
     assert HOST in auth_of(helper("kubelet", stdin=request(), env=bad))
@@ -492,7 +517,7 @@ def test_a_bad_role_matters_only_where_it_is_assumed(helper: Helper, aws):
 
 
 @pytest.mark.parametrize("role", ["puller", "arn:aws:iam::1:user/x", "arn:aws:s3:::x", "a b"])
-def test_a_role_that_is_none_is_refused(helper: Helper, aws, role: str):
+def test_a_role_that_is_none_is_refused(helper: Helper, aws: FakeAWS, role: str) -> None:
     """An annotation that is no role's ARN is an error that names the annotation."""
     run = of_pod(helper, jwt(), role)
     assert (run.status, run.stdout) == (1, "")
@@ -500,7 +525,7 @@ def test_a_role_that_is_none_is_refused(helper: Helper, aws, role: str):
     assert aws.requests == 0
 
 
-def test_a_role_that_cannot_be_assumed(helper: Helper, aws):
+def test_a_role_that_cannot_be_assumed(helper: Helper, aws: FakeAWS) -> None:
     """STS refuses: the line names the role and the action to allow, and no token of the pod."""
     aws.fault("AssumeRoleWithWebIdentity", status=403, code="AccessDenied", message="no CANARY")
     run = of_pod(helper, jwt(), ROLE)
@@ -510,7 +535,7 @@ def test_a_role_that_cannot_be_assumed(helper: Helper, aws):
     assert jwt().split(".")[2] not in run.stderr
 
 
-def test_older_versions_know_no_service_accounts(helper: Helper, aws):
+def test_older_versions_know_no_service_accounts(helper: Helper, aws: FakeAWS) -> None:
     """The fields came with v1: a v1beta1 request that has them is answered as the node."""
     body = request(version="v1beta1", serviceAccountToken=jwt(), serviceAccountAnnotations={})
     password = auth_of(helper("kubelet", stdin=body, env={"AWS_ECR_ROLE_ARN": ROLE}))[HOST][
@@ -526,7 +551,9 @@ IMAGES = {
 }
 
 
-def test_the_kubelet_itself_decodes_our_answers(kubelet: Path, aws, env, tmp_path: Path):
+def test_the_kubelet_itself_decodes_our_answers(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
     """The kubelet's code with the shipped configuration finds the password for each image.
 
     Its decoding is strict, its matching is its own; an image from elsewhere gets nothing.
@@ -546,8 +573,8 @@ def test_the_kubelet_itself_decodes_our_answers(kubelet: Path, aws, env, tmp_pat
 
 @pytest.mark.parametrize("version", ["v1beta1", "v1alpha1"])
 def test_the_kubelet_itself_decodes_older_versions(
-    kubelet: Path, aws, env, tmp_path: Path, version: str
-):
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path, version: str
+) -> None:
     """A provider configured for an older apiVersion gets an answer in that version."""
     node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
     shipped = node.config.read_text()
@@ -558,7 +585,9 @@ def test_the_kubelet_itself_decodes_older_versions(
     assert answer["auth"][0]["password"] in aws.issued
 
 
-def test_the_kubelets_decoding_is_strict(kubelet: Path, aws, env, tmp_path: Path):
+def test_the_kubelets_decoding_is_strict(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
     """One field too many in our answer, and the kubelet's code would refuse it: the tests here see."""
     node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
     plugin = node.bin_dir / "ecr-credential-provider"
@@ -571,7 +600,9 @@ def test_the_kubelets_decoding_is_strict(kubelet: Path, aws, env, tmp_path: Path
     assert aws.count(CALL) == 1
 
 
-def test_ports_and_capitals_are_not_matched(kubelet: Path, aws, env, tmp_path: Path):
+def test_ports_and_capitals_are_not_matched(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
     """The page says what the kubelet's matcher does not pass to us: a port, and capitals."""
     node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
     images = [f"{HOST}:443/app", f"{HOST.upper()}/app"]
@@ -580,7 +611,9 @@ def test_ports_and_capitals_are_not_matched(kubelet: Path, aws, env, tmp_path: P
     assert aws.requests == 0
 
 
-def test_the_kubelet_asks_for_a_fips_image(kubelet: Path, aws, env, tmp_path: Path):
+def test_the_kubelet_asks_for_a_fips_image(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
     """A FIPS image is matched and asked for; with an endpoint override the log says why not."""
     node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
     image = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/app"
@@ -590,7 +623,9 @@ def test_the_kubelet_asks_for_a_fips_image(kubelet: Path, aws, env, tmp_path: Pa
     assert "hint:" in node.log
 
 
-def test_the_kubelet_passes_service_accounts_on(kubelet: Path, aws, env, tmp_path: Path):
+def test_the_kubelet_passes_service_accounts_on(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
     """Pods with the annotation pull as their role first, the others as the node."""
     node = Node(kubelet, tmp_path, env, "credential-provider-config-service-accounts.yaml")
     image = f"{HOST}/app"
@@ -608,7 +643,9 @@ def test_the_kubelet_passes_service_accounts_on(kubelet: Path, aws, env, tmp_pat
     assert aws.count("AssumeRoleWithWebIdentity") == 1
 
 
-def test_the_kubelets_cache_keeps_service_accounts_apart(kubelet: Path, aws, env, tmp_path: Path):
+def test_the_kubelets_cache_keeps_service_accounts_apart(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
     """Two roles, one image, one kubelet: each service account is answered as itself, and cached.
 
     Ours says cacheKeyType Registry; the kubelet adds the service account to that key.
@@ -635,7 +672,9 @@ def registry_hosts() -> list[str]:
     return [*hosts, "123456789012.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu"]
 
 
-def test_the_shipped_patterns_match_every_kind_of_registry(kubelet: Path, aws, env, tmp_path: Path):
+def test_the_shipped_patterns_match_every_kind_of_registry(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
     """The kubelet's own matcher passes every hostname form of ECR to us, in every partition."""
     node = Node(kubelet, tmp_path, env, "credential-provider-config.yaml")
     hosts = registry_hosts()
@@ -656,7 +695,7 @@ def test_the_shipped_patterns_match_every_kind_of_registry(kubelet: Path, aws, e
         assert f'no AWS credentials for "{host}"' in node.log, host
 
 
-def test_every_shipped_pattern_is_some_registrys():
+def test_every_shipped_pattern_is_some_registrys() -> None:
     """No pattern is idle, and both files name the same ones, but for public ones and pods' roles."""
     hosts = registry_hosts()
     blocks = [
@@ -678,7 +717,7 @@ def test_every_shipped_pattern_is_some_registrys():
         ), pattern
 
 
-def test_the_installer_is_idempotent_and_undoes_itself(tmp_path: Path):
+def test_the_installer_is_idempotent_and_undoes_itself(tmp_path: Path) -> None:
     """Dry run changes nothing; twice is once; uninstall takes what is ours, and nothing else."""
     installer = ["sh", str(KUBERNETES / "install-node.sh")]
     venv = tmp_path / "venv"

@@ -1,15 +1,19 @@
 """What is installed: the package, one executable, its metadata, and nothing else."""
 
-import importlib.metadata  # noqa: TID251 - start-up is not at stake here
+from __future__ import annotations
+
 import json
 import os
 import re
 import subprocess
 import sys
+from functools import partial
+from importlib.metadata import Distribution  # noqa: TID251 - start-up is not at stake here
 from pathlib import Path
 
 import pytest
-from kit import CALL, HOST, HOUR, TREE, age, entries, until
+from fake_aws import FakeAWS
+from kit import CALL, HOST, HOUR, TREE, Helper, age, entries, until
 
 import docker_credential_ecr
 
@@ -19,23 +23,24 @@ SCRIPTS = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module")
-def distribution():
+def distribution() -> Distribution:
     """Return what the installer recorded of the wheel."""
-    return importlib.metadata.distribution(NAME)  # noqa: TID251 - as above
+    return Distribution.from_name(NAME)
 
 
-def test_what_is_tested_is_what_is_installed():
+def test_what_is_tested_is_what_is_installed() -> None:
     """The tests run the installed package, not the checkout that they lie in."""
     assert not Path(docker_credential_ecr.__file__).is_relative_to(TREE / PACKAGE)
 
 
-def test_the_files_of_the_wheel(distribution):
+def test_the_files_of_the_wheel(distribution: Distribution) -> None:
     """Every module of the tree, the scripts and the metadata: no tests, no left-overs."""
+    assert distribution.files is not None
     installed = {str(file) for file in distribution.files if file.suffix != ".pyc"}
     info = f"{PACKAGE}-{distribution.version}.dist-info"
     modules = {str(path.relative_to(TREE)) for path in (TREE / PACKAGE).rglob("*.py")}
     scripts = {
-        os.path.relpath(SCRIPTS / name, distribution.locate_file(""))
+        os.path.relpath(SCRIPTS / name, str(distribution.locate_file("")))
         for name in (NAME, f"{NAME}.py")
     }
     metadata = {
@@ -51,13 +56,13 @@ def test_the_files_of_the_wheel(distribution):
     assert all(name.startswith(info) for name in rest)
 
 
-def test_the_wheel_is_for_every_platform(distribution):
+def test_the_wheel_is_for_every_platform(distribution: Distribution) -> None:
     """Pure Python: one wheel."""
-    assert "Tag: py3-none-any" in distribution.read_text("WHEEL")
-    assert distribution.read_text("top_level.txt").split() == [PACKAGE]
+    assert "Tag: py3-none-any" in str(distribution.read_text("WHEEL"))
+    assert str(distribution.read_text("top_level.txt")).split() == [PACKAGE]
 
 
-def test_the_version_is_one(distribution):
+def test_the_version_is_one(distribution: Distribution) -> None:
     """The literal, the metadata and what the executable says are the same."""
     said = subprocess.run(
         [SCRIPTS / NAME, "version"], capture_output=True, text=True, check=True, env={}
@@ -68,7 +73,7 @@ def test_the_version_is_one(distribution):
     assert re.fullmatch(r"\d+\.\d+\.\d+", distribution.version)
 
 
-def test_the_changelog_knows_the_version():
+def test_the_changelog_knows_the_version() -> None:
     """The version that is built has its entry in the changelog."""
     headings = re.findall(
         r"^## \[?([^\] ]+)", (TREE / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
@@ -77,9 +82,9 @@ def test_the_changelog_knows_the_version():
     assert docker_credential_ecr.__version__ in headings
 
 
-def test_the_requirements(distribution):
+def test_the_requirements(distribution: Distribution) -> None:
     """Three libraries are needed to run, and Python 3.11."""
-    needed = [line for line in distribution.requires if "extra ==" not in line]
+    needed = [line for line in distribution.requires or [] if "extra ==" not in line]
 
     assert sorted(re.split(r"[<>=! ]", line)[0] for line in needed) == [
         "boto3",
@@ -89,7 +94,7 @@ def test_the_requirements(distribution):
     assert distribution.metadata["Requires-Python"] == ">=3.11"
 
 
-def test_the_executable_starts_the_interpreter_itself():
+def test_the_executable_starts_the_interpreter_itself() -> None:
     """The script is ours, not a wrapper that imports ``re`` first; it names the environment's."""
     script = SCRIPTS / NAME
     first, *rest = script.read_text("utf-8").splitlines()
@@ -112,7 +117,7 @@ def test_the_executable_starts_the_interpreter_itself():
     ],
     ids=lambda argv: " ".join(Path(word).name for word in argv),
 )
-def test_every_way_to_start_it(tmp_path, argv):
+def test_every_way_to_start_it(tmp_path: Path, argv: list[str]) -> None:
     """Each name for the program is the same program."""
     done = subprocess.run(
         [*argv, "version"], capture_output=True, text=True, check=True, env={}, cwd=tmp_path
@@ -122,7 +127,11 @@ def test_every_way_to_start_it(tmp_path, argv):
     assert done.stderr == ""
 
 
-def test_a_renewal_starts_the_same_way(aws, helper, cache):
+def renewed(helper: Helper, old: str) -> bool:
+    return helper.get().secret != old
+
+
+def test_a_renewal_starts_the_same_way(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """However the program was started, the renewal behind an answer finds it again."""
     for number, argv in enumerate(
         (
@@ -145,5 +154,5 @@ def test_a_renewal_starts_the_same_way(aws, helper, cache):
             cwd=helper.env["HOME"],  # not the checkout: -m looks there first
         )
         assert json.loads(answer.stdout)["Secret"] == old
-        until(lambda old=old: helper.get().secret != old)
+        until(partial(renewed, helper, old))
         assert aws.count(CALL) == number + 2

@@ -1,12 +1,15 @@
 """The README is tested: every variable, every command and every sentence that it promises."""
 
+from __future__ import annotations
+
 import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
-from kit import TREE
+from fake_aws import FakeAWS
+from kit import TREE, Helper
 
 from docker_credential_ecr import ACTIONS, renewal, settings, tokens
 
@@ -29,14 +32,14 @@ def table(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
 
 
-def test_every_variable_is_documented():
+def test_every_variable_is_documented() -> None:
     """Each AWS_ECR_ variable that the code reads has its row, and each row is of one that it reads."""
     rows = {name for row in table("## Environment") for name in OURS.findall(row[0])}
 
     assert rows == set(OURS.findall(source()))
 
 
-def test_the_documented_defaults_are_the_codes():
+def test_the_documented_defaults_are_the_codes() -> None:
     """The seconds and the values in the table are those of the code."""
     rows = {row[0].strip("`"): row[1] for row in table("## Environment")}
 
@@ -47,7 +50,7 @@ def test_the_documented_defaults_are_the_codes():
     assert tokens.renews_behind({})
 
 
-def test_every_command_is_documented(helper):
+def test_every_command_is_documented(helper: Helper) -> None:
     """Each command that --help names has its row, with its options, and the protocol's are there."""
     listed = helper("--help").stdout
     rows = table("## Commands")
@@ -70,7 +73,7 @@ def test_every_command_is_documented(helper):
     re.findall(r"```toml\n(.*?)```", README, re.DOTALL),
     ids=lambda block: block.splitlines()[0][:20],
 )
-def test_the_configuration_is_valid(tmp_path, block):
+def test_the_configuration_is_valid(tmp_path: Path, block: str) -> None:
     """The example of config.toml is accepted as it stands, and says what the text says."""
     path = tmp_path / "config.toml"
     path.write_text(block, "utf-8")
@@ -78,11 +81,13 @@ def test_the_configuration_is_valid(tmp_path, block):
     loaded = settings.load({"AWS_ECR_CONFIG_FILE": str(path)})
 
     assert len(loaded.rules) == len(tomllib.loads(block)["registry"])
-    assert loaded.rule_for("123456789012.dkr.ecr.eu-west-1.amazonaws.com").profile == "prod"
+    rule = loaded.rule_for("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
+    assert rule is not None
+    assert rule.profile == "prod"
     assert loaded.fallback == "osxkeychain"
 
 
-def test_the_sentences_are_the_programs(aws, helper, home):
+def test_the_sentences_are_the_programs(aws: FakeAWS, helper: Helper, home: Path) -> None:
     """What the troubleshooting table quotes is what the program says in those cases."""
     host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
     no_key = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
@@ -116,13 +121,13 @@ def test_the_sentences_are_the_programs(aws, helper, home):
                 assert part.strip() in said
 
 
-def test_the_links_lead_somewhere():
+def test_the_links_lead_somewhere() -> None:
     """Each link into the tree is to a file that is there."""
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", README):
         assert (TREE / target).exists(), target
 
 
-def test_the_makes_targets_are_there():
+def test_the_makes_targets_are_there() -> None:
     """Each make target that the README names exists, and make help lists it."""
     listed = subprocess.run(
         ["make", "-C", str(TREE), "--no-print-directory", "help"],

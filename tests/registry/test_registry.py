@@ -1,9 +1,12 @@
 """Which hostnames are ECR registries: a table, botocore's own data, and an independent regex."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
 import string
+from typing import Any
 
 import botocore
 import pytest
@@ -18,13 +21,16 @@ def table() -> list[list[str]]:
     return [line.split("\t") for line in REGISTRIES.read_text("ascii").splitlines()[1:]]
 
 
-def partitions() -> list[dict]:
+Fields = tuple[str, str, str, bool, bool]  # service, account, region, FIPS, dual-stack
+
+
+def partitions() -> list[dict[str, Any]]:
     path = os.path.join(os.path.dirname(botocore.__file__), "data", "partitions.json")
     with open(path, encoding="utf-8") as file:
-        return json.load(file)["partitions"]
+        return list(json.load(file)["partitions"])
 
 
-def fields(found: registry.Registry | None) -> tuple | None:
+def fields(found: registry.Registry | None) -> Fields | None:
     if found is None:
         return None
     return (found.service, found.account, found.region, found.fips, found.dual_stack)
@@ -68,7 +74,7 @@ PATTERNS = patterns()
 URL = re.compile(r"(?:https://)?(?P<host>[a-z0-9._-]+?)\.?(?::(?P<port>[0-9]+))?(?:/[!-~]*)?")
 
 
-def oracle(url: str) -> tuple | None:
+def oracle(url: str) -> Fields | None:
     """Answer as the regular expressions say, independently of the code."""
     url = url.strip()
     if any(c in '@#?\\" ' or not "!" <= c <= "~" for c in url):
@@ -87,7 +93,7 @@ def oracle(url: str) -> tuple | None:
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: row[0])
-def test_the_table(row):
+def test_the_table(row: list[str]) -> None:
     """Every form that is listed is told apart, field by field, and every look-alike is refused."""
     url, service, account, region, fips, dual_stack = row
     expected = (
@@ -116,7 +122,7 @@ def test_the_table(row):
         f"\thttps://{HOST}\n",
     ],
 )
-def test_every_way_to_write_one_host(url):
+def test_every_way_to_write_one_host(url: str) -> None:
     """Scheme, port, path, case, a trailing dot and white space do not change the registry."""
     found = registry.parse(url)
 
@@ -199,14 +205,14 @@ def test_every_way_to_write_one_host(url):
         "a" * 300 + ".amazonaws.com",
     ],
 )
-def test_what_is_refused(url):
+def test_what_is_refused(url: str) -> None:
     """A token is for none of these: other schemes, user info, look-alikes, the wrong partition."""
     assert registry.parse(url) is None
     assert oracle(url) is None
 
 
 @pytest.mark.parametrize("partition", partitions(), ids=lambda partition: partition["id"])
-def test_every_region_of_botocore_has_its_partitions_suffix(partition):
+def test_every_region_of_botocore_has_its_partitions_suffix(partition: dict[str, Any]) -> None:
     """Each region that botocore knows parses under its partition's suffix, and under no other."""
     suffixes = {p["outputs"]["dnsSuffix"] for p in partitions()}
     own = partition["outputs"]["dnsSuffix"]
@@ -221,7 +227,7 @@ def test_every_region_of_botocore_has_its_partitions_suffix(partition):
         assert f"{ACCOUNT}.dkr.ecr.{region}.{own}" == registry.private_host(ACCOUNT, region)
 
 
-def test_there_is_no_partition_that_we_do_not_know():
+def test_there_is_no_partition_that_we_do_not_know() -> None:
     """A partition that botocore adds fails this test before it fails a user."""
     known = {
         registry.private_host(ACCOUNT, region).partition(f"{region}.")[2]
@@ -243,7 +249,7 @@ def test_there_is_no_partition_that_we_do_not_know():
         ("ecr-public.aws.com", "ecr-public us-east-1 dual-stack"),
     ],
 )
-def test_scopes(host, scope):
+def test_scopes(host: str, scope: str) -> None:
     """A token's scope is service, region and flavour, and not the account."""
     found = registry.parse(host)
 
@@ -303,13 +309,13 @@ NEARLY = st.builds(
 @example(f"{HOST}:²")
 @example("://")
 @example("https://\u0131")
-def test_agrees_with_the_regular_expressions(url):
+def test_agrees_with_the_regular_expressions(url: str) -> None:
     """For any text: no exception, and the same answer as the independent regular expressions."""
     assert oracle(url) == fields(registry.parse(url))
 
 
 @given(st.one_of(NEARLY, st.text(), st.text(alphabet=string.printable)))
-def test_a_host_is_safe_to_say(url):
+def test_a_host_is_safe_to_say(url: str) -> None:
     """Whatever is taken for a host needs no escape in JSON, in a path or on a terminal."""
     host = registry.host_of(url)
 

@@ -43,6 +43,7 @@ def profiles(aws, home, env):
         del env[name]
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("slow")
 def test_200_processes_on_an_empty_cache_make_one_call(aws, helper):
     """200 at once make exactly one call, and get 200 right answers: the same one."""
@@ -55,6 +56,7 @@ def test_200_processes_on_an_empty_cache_make_one_call(aws, helper):
     assert set(secrets) == set(aws.issued)
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("slow")
 def test_200_processes_after_the_holder_of_the_lock_was_killed(aws, helper):
     """The kernel's lock ends with its holder: those who wait go on, with one call between them."""

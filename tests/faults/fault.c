@@ -42,7 +42,7 @@ enum { NOTHING, FAIL, SHORT };
 static const char *below;
 static size_t below_length;
 static long at;
-static int log_file = -1;
+static const char *log_path;
 static _Atomic long *count;
 
 /* Where the interpreter looks for modules of the user's: not ours to fail. */
@@ -64,8 +64,9 @@ static long raw_open(const char *path, int flags)
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *state = getenv("FAULT_STATE"), *log = getenv("FAULT_LOG"), *n = getenv("FAULT_AT");
+    const char *state = getenv("FAULT_STATE"), *n = getenv("FAULT_AT");
     below = getenv("FAULT_BELOW");
+    log_path = getenv("FAULT_LOG");
     if (state == NULL || below == NULL)
         return;
     long file = raw_open(state, O_RDWR);
@@ -74,12 +75,6 @@ __attribute__((constructor)) static void begin(void)
     if (place == MAP_FAILED)
         abort();
     syscall(SYS_close, file);
-    if (log != NULL) {
-        /* A high number, as programs expect the lowest for themselves. */
-        file = raw_open(log, O_WRONLY | O_APPEND);
-        log_file = (int)syscall(SYS_fcntl, file, F_DUPFD_CLOEXEC, 900);
-        syscall(SYS_close, file);
-    }
     at = n == NULL ? 0 : atol(n);
     below_length = strlen(below);
     count = place;
@@ -102,10 +97,13 @@ static int pass(const char *kind, const char *path)
     bool now = number == at;
     char line[PATH_MAX + 64];
     int length = snprintf(line, sizeof line, "%s%ld %s %s\n", now ? "!" : "", number, kind, path);
-    if (length > 0 && log_file >= 0) {
+    if (length > 0 && log_path != NULL) {
         if ((size_t)length >= sizeof line)
             length = (int)sizeof line - 1;
-        syscall(SYS_write, log_file, line, (size_t)length);
+        /* Opened each time: a program that closes all it did not open would close this, too. */
+        long file = raw_open(log_path, O_WRONLY | O_APPEND);
+        syscall(SYS_write, file, line, (size_t)length);
+        syscall(SYS_close, file);
     }
     const char *what = now ? getenv("FAULT_DO") : NULL;
     if (what != NULL) {
@@ -144,7 +142,7 @@ static int pass_file(const char *kind, int fd, bool streams)
     int saved = errno;
     char path[PATH_MAX];
     static const char *const names[] = {"<stdin>", "<stdout>", "<stderr>"};
-    if (count == NULL || fd == log_file || !path_of(fd, path)) {
+    if (count == NULL || !path_of(fd, path)) {
         errno = saved;
         return NOTHING;
     }

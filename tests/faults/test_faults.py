@@ -1,8 +1,8 @@
 """Whatever call fails, the answer is right or an error that says so; and the next two are right.
 
 Every call that touches the disk or a process goes wrong once, in each conversation: it fails,
-does less, takes long, or is the last that the process makes (fault.c). All of them with PROOF=1,
-a sample without. ``FAULT="12 errno 5"`` tries that one, see fault.c.
+does less, takes long, or is the last that the process makes (fault.c). All of them in the long
+form, a sample in the short. ``FAULT="12 errno 5"`` in the environment tries that one alone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode: torture is a plain module here
 
-from conftest import HOST
 from fake_aws import FakeAWS
-from torture import LATEST, OTHER, REGION, Case, Home, build, cases
+from kit import HOST, OTHER_ACCOUNT
+from torture import LATEST, REGION, Case, Home, Result, build, cases
 
-WORKERS = int(os.environ.get("PROOF_WORKERS") or os.cpu_count() or 1)
-PROOF = bool(os.environ.get("PROOF"))
+WORKERS = os.cpu_count() or 1  # homes that are tortured side by side
 DOCKER = {"auths": {"ghcr.io": {"auth": "CANARY-docker"}}}
+CONFIGURED = {**DOCKER, "credHelpers": {HOST: "ecr"}}
 
 
 class Problem(Exception):
@@ -47,7 +47,7 @@ class Conversation:
         """Put ``home`` in the state before."""
         home.clean()
 
-    def judge(self, home: Home, case: Case, result) -> None:
+    def judge(self, home: Home, case: Case, result: Result) -> None:
         """Raise ``Problem`` if the answer is not right."""
         self.say_nothing_secret(home, result)
         if result.killed:
@@ -60,7 +60,7 @@ class Conversation:
             must(not case.harmless, f"gave up: {result.said}")
             must(not case.of_cache, f"gave up, and AWS would have answered: {result.said}")
 
-    def secret(self, result) -> str:
+    def secret(self, result: Result) -> str:
         answer = json.loads(result.stdout)
         must(answer["ServerURL"] == HOST, "another server")
         must(answer["Username"] == "AWS", "another user")
@@ -70,17 +70,18 @@ class Conversation:
         mine = (home.key, REGION)
         return {secret for secret, whose in list(home.aws.issued.items()) if whose == mine}
 
-    def honest(self, case: Case, result) -> None:
+    def honest(self, case: Case, result: Result) -> None:
         """An error has a reason for the client and one for people, and is no defect of ours."""
         must(result.status == 1, f"exit {result.status}: {result.said}")
         if case.path != "<stderr>":
             must(
-                result.stderr.startswith("docker-credential-ecr: error: "), f"no reason: {result.said}"
+                result.stderr.startswith("docker-credential-ecr: error: "),
+                f"no reason: {result.said}",
             )
         if case.path != "<stdout>":
             must("{" not in result.stdout, f"part of an answer: {result.said}")
 
-    def say_nothing_secret(self, home: Home, result) -> None:
+    def say_nothing_secret(self, home: Home, result: Result) -> None:
         said = result.stderr + (result.stdout if result.status else "")
         must("defect" not in said, f"a defect: {result.said}")
         must("Traceback" not in said, f"a traceback: {result.said}")
@@ -89,7 +90,7 @@ class Conversation:
             must(not any(s[:40] in said for s in list(home.aws.issued)), "a token in an error")
         must(result.seconds < LATEST, f"it took {result.seconds:.0f} s")
 
-    def after(self, home: Home, case: Case, result) -> None:
+    def after(self, home: Home, case: Case, result: Result) -> None:
         """Two gets are right, and the second asks nobody: what is on disk is whole again."""
         first = home.get()
         must(first.status == 0 and not first.stderr, f"the next get: {first.said}")
@@ -161,7 +162,7 @@ class Kubelet(Conversation):
         home.clean()
         home.keep_tokens()
 
-    def secret(self, result) -> str:
+    def secret(self, result: Result) -> str:
         answer = json.loads(result.stdout)
         if "auth" in answer:
             must(list(answer["auth"]) == [HOST], "another server")
@@ -179,13 +180,13 @@ class List(Conversation):
         home.clean()
         home.keep_tokens()
 
-    def judge(self, home: Home, case: Case, result) -> None:
+    def judge(self, home: Home, case: Case, result: Result) -> None:
         self.say_nothing_secret(home, result)
         if result.killed or case.path == "<stdout>":
             return
         must(result.status == 0, f"list failed: {result.said}")
         listed = {host.removeprefix("https://") for host in json.loads(result.stdout)}
-        must(listed <= {HOST, OTHER}, f"a foreign host: {result.said}")
+        must(listed <= {HOST, OTHER_ACCOUNT}, f"a foreign host: {result.said}")
 
 
 class Erase(Conversation):
@@ -197,15 +198,15 @@ class Erase(Conversation):
         home.clean()
         home.keep_tokens()
 
-    def judge(self, home: Home, case: Case, result) -> None:
+    def judge(self, home: Home, case: Case, result: Result) -> None:
         self.say_nothing_secret(home, result)
         if not result.killed:
             must(result.status == 0, f"erase failed: {result.said}")
             must(result.stdout == "", f"erase said {result.stdout!r}")
 
-    def after(self, home: Home, case: Case, result) -> None:
+    def after(self, home: Home, case: Case, result: Result) -> None:
         old = home.old
-        for host in (HOST, OTHER):
+        for host in (HOST, OTHER_ACCOUNT):
             answer = home.get(host)
             must(answer.status == 0, f"the next get: {answer.said}")
             if result.status == 0 and not result.stderr and case.path != "<stdin>":
@@ -224,7 +225,7 @@ class Store(Conversation):
         self.login = home.aws.new_password(home.key, REGION)
         self.stdin = json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": self.login})
 
-    def judge(self, home: Home, case: Case, result) -> None:
+    def judge(self, home: Home, case: Case, result: Result) -> None:
         self.say_nothing_secret(home, result)
         if result.killed:
             return
@@ -233,7 +234,7 @@ class Store(Conversation):
         else:
             must(result.stdout + result.stderr == "", f"store said: {result.said}")
 
-    def after(self, home: Home, case: Case, result) -> None:
+    def after(self, home: Home, case: Case, result: Result) -> None:
         super().after(home, case, result)
         if result.status == 0:
             must(self.secret(home.get()) == self.login, "the login was not kept")
@@ -249,12 +250,12 @@ class Refresh(Conversation):
         home.clean()
         home.keep_tokens()
 
-    def judge(self, home: Home, case: Case, result) -> None:
+    def judge(self, home: Home, case: Case, result: Result) -> None:
         self.say_nothing_secret(home, result)
         if not result.killed and result.status:
             must("docker-credential-ecr: error: " in result.stderr, f"no reason: {result.said}")
 
-    def after(self, home: Home, case: Case, result) -> None:
+    def after(self, home: Home, case: Case, result: Result) -> None:
         if result.status == 0 and "warning" not in result.stderr:
             new = self.secret(home.get())
             must(new != home.old, "the old token is served, and nothing was said")
@@ -266,8 +267,8 @@ class Configure(Conversation):
 
     args = ("configure", HOST)
     stdin = ""
-    before: dict[str, object] = DOCKER
-    wanted: dict[str, object] = {**DOCKER, "credHelpers": {HOST: "ecr"}}
+    before = DOCKER
+    wanted = CONFIGURED
 
     def prepare(self, home: Home) -> None:
         home.clean()
@@ -275,7 +276,7 @@ class Configure(Conversation):
         home.docker.write_text(json.dumps(DOCKER))
         home.docker.chmod(0o600)
 
-    def judge(self, home: Home, case: Case, result) -> None:
+    def judge(self, home: Home, case: Case, result: Result) -> None:
         self.say_nothing_secret(home, result)
         found = json.loads(home.docker.read_text())
         if result.status == 0:
@@ -285,7 +286,7 @@ class Configure(Conversation):
             if not result.killed:
                 must("docker-credential-ecr: error: " in result.stderr, f"no reason: {result.said}")
 
-    def after(self, home: Home, case: Case, result) -> None:
+    def after(self, home: Home, case: Case, result: Result) -> None:
         again = home.run(*self.args)
         must(again.status == 0, f"once more: {again.said}")
         found = json.loads(home.docker.read_text())
@@ -294,7 +295,9 @@ class Configure(Conversation):
         must(home.run("configure", "--remove").status == 0, "remove fails")
         found = json.loads(home.docker.read_text())
         must(found == DOCKER, f"taken back, and the file is {found}")
-        holders = [p for p in home.path.rglob("*") if p.is_file() and b"CANARY-docker" in p.read_bytes()]
+        holders = [
+            p for p in home.path.rglob("*") if p.is_file() and b"CANARY-docker" in p.read_bytes()
+        ]
         must(holders == [home.docker], f"the logins are left in {holders[-1].name}")
 
 
@@ -302,8 +305,8 @@ class Remove(Configure):
     """What was configured is taken back."""
 
     args = ("configure", "--remove")
-    before: dict[str, object] = Configure.wanted
-    wanted: dict[str, object] = DOCKER
+    before = CONFIGURED
+    wanted = DOCKER
 
     def prepare(self, home: Home) -> None:
         super().prepare(home)
@@ -359,8 +362,10 @@ def attempt(kind: type[Conversation], homes: queue.SimpleQueue[Home], case: Case
         homes.put(home)
 
 
+@pytest.mark.proof
+@pytest.mark.server
 @pytest.mark.parametrize("kind", CONVERSATIONS, ids=lambda kind: kind.__name__.lower())
-def test_every_call_may_fail(homes, kind):
+def test_every_call_may_fail(homes, proof, kind):
     """See this file's docstring; the message names each case that was not right."""
     home = homes.get()
     possible = record(kind, home)
@@ -368,15 +373,16 @@ def test_every_call_may_fail(homes, kind):
     chosen = possible
     if only := os.environ.get("FAULT"):
         chosen = [case for case in possible if f"{case.number} {case.what}" == only]
-    elif not PROOF:
+    elif not proof:
         # Spread evenly, and not in step with the number of faults that a kind of call has.
         chosen = possible[:: max(1, len(possible) // kind.sample)]
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         wrong = [said for said in pool.map(lambda case: attempt(kind, homes, case), chosen) if said]
-    print(f"{kind.__name__}: {len(chosen)} of {len(possible)} cases")
+    print(f"{kind.__name__}: {len(chosen)} of {len(possible)} cases")  # noqa: T201 - the figures of a proof
     assert not wrong, "\n".join([f"{len(wrong)} of {len(chosen)} cases:", *wrong])
 
 
+@pytest.mark.server
 def test_every_kind_of_call_is_seen(homes):
     """The library stands before the calls of this interpreter: without that, nothing is proven."""
     home = homes.get()

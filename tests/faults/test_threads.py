@@ -12,9 +12,8 @@ import re
 import time
 
 import pytest
-from conftest import HOST, need
+from kit import CALL, HOST, ROLE, entries, login, need, without_keys, write
 
-CALL = "GetAuthorizationToken"
 REQUEST = json.dumps(
     {
         "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
@@ -61,7 +60,7 @@ def alone(free, helper):
 def entry(aws, helper, cache, alone, free):
     """Return the entry of a token that was fetched just now."""
     assert helper.get(wrap=free).status == 0
-    [path] = [path for path in (cache / HOST).iterdir() if path.name[0] != "."]
+    [path] = entries(cache)
     return path
 
 
@@ -178,9 +177,7 @@ def test_the_kubelet_for_a_pods_own_role(aws, helper, alone):
     request = {
         **json.loads(REQUEST),
         "serviceAccountToken": "a.b.c",
-        "serviceAccountAnnotations": {
-            "eks.amazonaws.com/ecr-role-arn": "arn:aws:iam::123456789012:role/puller"
-        },
+        "serviceAccountAnnotations": {"eks.amazonaws.com/ecr-role-arn": ROLE},
     }
 
     secret = of_kubelet(helper("kubelet", stdin=json.dumps(request), wrap=alone))
@@ -191,13 +188,9 @@ def test_the_kubelet_for_a_pods_own_role(aws, helper, alone):
 @pytest.mark.parametrize("argv", [["store"], ["erase"], ["list"], ["refresh"], ["status"]], ids=str)
 def test_everything_else(aws, helper, entry, alone, argv):
     """No conversation needs more than its own process."""
-    login = aws.new_password("AKIALOGIN", "us-east-1")
-    stdin = {
-        "store": json.dumps({"ServerURL": HOST, "Username": "AWS", "Secret": login}),
-        "erase": HOST,
-    }.get(argv[0], "")
+    stdin = {"store": login(aws.new_password("AKIALOGIN", "us-east-1")), "erase": HOST}
 
-    answer = helper(*argv, stdin=stdin, wrap=alone)
+    answer = helper(*argv, stdin=stdin.get(argv[0], ""), wrap=alone)
 
     assert answer.status == 0
     assert "defect" not in answer.stderr
@@ -205,19 +198,13 @@ def test_everything_else(aws, helper, entry, alone, argv):
 
 def test_what_needs_a_process(aws, helper, home, alone):
     """Where a process is what the user asked for, the error says that it cannot be started."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        del helper.env[name]
-    (home / ".aws").mkdir()
-    (home / ".aws" / "config").write_text("[default]\ncredential_process = /bin/echo {}\n")
-    config = home / "config.toml"
-    config.write_text('[fallback]\nhelper = "echo"\n')
-    other = home / "docker-credential-echo"
-    other.write_text("#!/bin/sh\necho {}\n")
-    other.chmod(0o755)
-    path = f"{home}:{helper.env['PATH']}"
+    without_keys(helper.env)
+    write(home / ".aws" / "config", "[default]\ncredential_process = /bin/echo {}\n", 0o644)
+    config = write(home / "config.toml", '[fallback]\nhelper = "echo"\n', 0o644)
+    write(home / "docker-credential-echo", "#!/bin/sh\necho {}\n", 0o755)
+    env = {"AWS_ECR_CONFIG_FILE": config, "PATH": f"{home}:{helper.env['PATH']}"}
 
     by_process = helper.get(wrap=alone)
-    env = {"AWS_ECR_CONFIG_FILE": str(config), "PATH": path}
     by_fallback = helper.get("ghcr.io", env=env, wrap=alone)
 
     for answer in (by_process, by_fallback):

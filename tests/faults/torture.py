@@ -13,12 +13,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from conftest import EXECUTABLE, HOST, need
 from fake_aws import FakeAWS
+from kit import CALL, EXECUTABLE, HOST, OTHER_ACCOUNT, SYSTEM_PATH, need
 
-OTHER = "210987654321.dkr.ecr.us-east-1.amazonaws.com"  # shares the token of HOST
-REGION = "us-east-1"
-CALL = "GetAuthorizationToken"
+REGION = "us-east-1"  # of HOST and OTHER_ACCOUNT, which share a token
 LIMIT = 60  # seconds for one run; what we promise is LATEST
 LATEST = 20  # seconds until any answer, with a service that answers: no fault is waited for
 BEHIND = 40  # seconds until a renewal behind an answer has ended by itself
@@ -122,7 +120,7 @@ class Home:
         self._state = folder / "state"
         self._log = folder / "log"
         self.env = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": SYSTEM_PATH,
             "HOME": str(self.path),
             "LANG": "C.UTF-8",
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -155,12 +153,12 @@ class Home:
         shutil.rmtree(self.docker.parent, ignore_errors=True)
 
     def keep_tokens(self, *, age: str = "") -> None:
-        """Put a token for ``HOST`` and ``OTHER`` on disk; ``old`` is its secret.
+        """Put a token for ``HOST`` and ``OTHER_ACCOUNT`` on disk; ``old`` is its secret.
 
         ``age`` is the time of the token that has just passed: ``refresh`` or ``renew``.
         """
         if not self._entries:
-            for host in (HOST, OTHER):
+            for host in (HOST, OTHER_ACCOUNT):
                 assert self.get(host).status == 0
                 [path] = [p for p in (self.cache / host).iterdir() if p.name[0] != "."]
                 self._entries[path] = path.read_text()

@@ -16,7 +16,6 @@ from kit import login as login_of
 from docker_credential_ecr import cache as tokens_on_disk
 from docker_credential_ecr import errors, settings
 
-
 FAULTS = [
     {"status": 400, "code": "AccessDeniedException", "message": "no, CANARY"},
     {"status": 400, "code": "SomethingNew", "message": "no, CANARY"},

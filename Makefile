@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test lint bench mutants wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ lint: $(BIN)/python ## ruff and mypy
 
 bench: $(BIN)/python ## benchmarks: paired runs, a table and a plot in benchmarks/results
 	$(BIN)/python benchmarks/run.py
+
+mutants: $(BIN)/python ## change the package one thing at a time, see whether tests notice: MUTANTS="--all"
+	$(BIN)/python tests/mutants/mutants.py $(MUTANTS)
 
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .

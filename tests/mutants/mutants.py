@@ -167,8 +167,9 @@ def _short(text: str) -> str:
 class Place:
     """A virtual environment of its own, in which the package can be changed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tree: Path) -> None:
         self.folder = folder
+        self.tree = tree
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
         self.python = folder / "bin" / "python"
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -197,14 +198,14 @@ class Place:
         """Return the tests of ``module`` that fail without any change."""
         self.passes(module)
         lines = (self.folder / "log").read_text().splitlines()
-        found = [line.split(" ")[1] for line in lines if line.startswith(("FAILED ", "ERROR "))]
+        found = [line.partition(" ")[2] for line in lines if line.startswith(("FAILED ", "ERROR "))]
         return [name.partition(" - ")[0] for name in found]
 
     def passes(self, module: str, *options: str) -> bool:
         """Whether the tests of ``module`` succeed."""
         tests = TESTS[module]
         existing = [
-            test for test in tests if test[0] == "-" or (TREE / test.split("::")[0]).exists()
+            test for test in tests if test[0] == "-" or (self.tree / test.split("::")[0]).exists()
         ]
         command = [
             *(self.python, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"),
@@ -215,7 +216,7 @@ class Place:
         with (self.folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 command,
-                cwd=TREE,
+                cwd=self.tree,
                 env={**os.environ, "PYTHONSAFEPATH": "1"},  # not the package in the tree
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -232,6 +233,17 @@ class Place:
                 pass
             process.wait()
         return status == 0
+
+
+def copy_of_tree(folder: Path) -> Path:
+    """Copy what is tested with, so that it may be worked on meanwhile."""
+    listed = ("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    names = subprocess.run(listed, cwd=TREE, check=True, capture_output=True, text=True).stdout
+    for name in names.split("\0"):
+        if name and (TREE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TREE / name, folder / name)
+    return folder
 
 
 def equivalent() -> dict[str, str]:
@@ -279,9 +291,10 @@ def try_all(chosen: list[Mutant], jobs: int, least: int) -> int:
     """Try them, print who survives, and return the exit code."""
     survived = []
     with tempfile.TemporaryDirectory(prefix="mutants.") as folder:
+        tree = copy_of_tree(Path(folder) / "tree")
         places: queue.SimpleQueue[Place] = queue.SimpleQueue()
         for number in range(jobs):
-            places.put(Place(Path(folder) / str(number)))
+            places.put(Place(Path(folder) / str(number), tree))
         place = places.get()
         failing: dict[str, list[str]] = {}
         for module in sorted({mutant.module for mutant in chosen}):

@@ -68,18 +68,21 @@ class Tracer:
                     foreign.add(process)
             elif call in ("open", "openat", "creat"):
                 if re.search(r"O_WRONLY|O_RDWR|O_CREAT", rest) or call == "creat":
-                    folder = re.match(r"\d+<([^>]*)>", rest)
-                    path = strings[0]
-                    if folder and not path.startswith("/"):
-                        path = f"{folder[1]}/{path}"
-                    opened.append(path)
+                    opened.append(whole_path(rest))
             elif call.startswith("rename"):
-                opened.append(strings[-1])
+                opened.append(whole_path(rest.partition('", ')[2]))
             else:
                 target = re.match(r"(\d+)<([^>]*)>", rest)
                 where = f"{target[1]} {target[2]}" if target else rest[:20]
                 written.append((where, "".join(strings), process not in foreign))
         return Traced(answer.stdout, answer.stderr, programs, written, opened)
+
+
+def whole_path(rest: str) -> str:
+    """Return the path of the first name in a call, which may be one in a directory."""
+    path = STRING.findall(rest)[0]
+    folder = re.match(r"(?:AT_FDCWD|\d+)<([^>]*)>", rest)
+    return f"{folder[1]}/{path}" if folder and not path.startswith("/") else path
 
 
 def arrays(rest: str) -> tuple[list[str], dict[str, str]]:

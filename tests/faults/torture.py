@@ -240,14 +240,27 @@ def _aged(text: str, age: str) -> str:
 
 
 def cases(log: list[str]) -> list[Case]:
-    """Return all that can go wrong in a run that wrote ``log``."""
+    """Return all that can go wrong in a run that wrote ``log``.
+
+    Each call fails, is cut short and is the last. Of those that are made of the same thing again
+    and again (a directory that is read, say) the first meets every error and a delay, the others
+    one error each, in turn.
+    """
     found = []
+    seen: set[tuple[str, str]] = set()
     for line in log:
         number, kind, path = line.split(" ", 2)
-        faults = [f"errno {number}" for number in ERRORS[kind]]
-        if kind in ("read", "write"):
-            faults.append("short")
+        errors = [*ERRORS[kind]]
         if path.startswith("<"):
-            faults.append(f"errno {errno.EAGAIN}")  # a pipe that does not block: to be asked again
-        found += [Case(int(number), kind, path, what) for what in (*faults, "delay 100", "kill")]
+            errors.append(errno.EAGAIN)  # a pipe that does not block: to be asked again
+        what = ["kill"]
+        if (kind, path) in seen:
+            errors = [errors[int(number) % len(errors)]]
+        else:
+            what.append("delay 100")
+        seen.add((kind, path))
+        if kind in ("read", "write"):
+            what.append("short")
+        what += [f"errno {error}" for error in errors]
+        found += [Case(int(number), kind, path, one) for one in what]
     return found

@@ -115,6 +115,8 @@ class _Points(ast.NodeVisitor):
         for name, child in ast.iter_fields(node):
             if name in ("annotation", "returns", "type_params", "decorator_list"):
                 continue
+            if name == "orelse" and self._is_left_out(child):
+                continue
             for one in child if isinstance(child, list) else [child]:
                 if isinstance(one, ast.AST):
                     self.visit(one)
@@ -123,6 +125,14 @@ class _Points(ast.NodeVisitor):
         """What runs on other systems only, or for checkers of types."""
         line = self.lines[getattr(node, "lineno", 1) - 1]
         return "pragma: no cover" in line or "TYPE_CHECKING" in line
+
+    def _is_left_out(self, branch: object) -> bool:
+        """Whether the line of ``else`` itself says that this branch is for other systems."""
+        return (
+            isinstance(branch, list)
+            and bool(branch)
+            and "else:  # pragma: no cover" in self.lines[branch[0].lineno - 2]
+        )
 
     def _changes(self, node: ast.AST) -> list[Callable[[], object]]:  # noqa: PLR0911 - one case a kind
         if isinstance(node, ast.Compare):

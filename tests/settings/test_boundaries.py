@@ -241,3 +241,21 @@ def test_the_identity_line_is_stable() -> None:
     assert len(lines) == 12
     digest = settings.Rule("a", external_id="secret").identity.partition("external-id=")[2]
     assert len(digest) == 8
+
+
+def test_what_is_behind_a_host() -> None:
+    """A rule that names no registry stands for the host itself; without a rule the host counts."""
+    mapped = settings.Rule("a.example.com", registry=HOST)
+    named = settings.Rule(HOST, profile="a")
+    found = settings.Settings("x", [mapped, named])
+
+    behind = {host: found.behind(host) for host in ("a.example.com", HOST, "b.example.com")}
+
+    assert behind["b.example.com"] is None
+    for host, rule in (("a.example.com", mapped), (HOST, named)):
+        where = behind[host]
+        assert where is not None
+        assert (where[0].host, where[1]) == (HOST, rule)
+    where = settings.Settings().behind(HOST)
+    assert where is not None
+    assert (where[0].host, where[1]) == (HOST, None)

@@ -98,7 +98,7 @@ class _Points(ast.NodeVisitor):
         self.statement: ast.AST | None = None
         self.found: tuple[int, str, str] = (0, "", "")
 
-    def visit(self, node: ast.AST) -> None:
+    def visit(self, node: ast.AST) -> None:  # noqa: C901 - what is left out, case by case
         if isinstance(node, ast.stmt | ast.match_case):
             if self._is_out_of_reach(node):
                 return
@@ -115,6 +115,8 @@ class _Points(ast.NodeVisitor):
         for name, child in ast.iter_fields(node):
             if name in ("annotation", "returns", "type_params", "decorator_list"):
                 continue
+            if name == "args" and ast.unparse(node).startswith("getattr(os, "):
+                continue  # what stands in for a constant that this system has
             if name == "orelse" and self._is_left_out(child):
                 continue
             for one in child if isinstance(child, list) else [child]:
@@ -122,8 +124,18 @@ class _Points(ast.NodeVisitor):
                     self.visit(one)
 
     def _is_out_of_reach(self, node: ast.stmt | ast.match_case) -> bool:
-        """What runs on other systems only, or for checkers of types."""
+        """What runs on other systems only, or for checkers of types; and figures in seconds.
+
+        A module's constant with a fraction is a time or a share: nobody waits to see that it is
+        a little longer.
+        """
         line = self.lines[getattr(node, "lineno", 1) - 1]
+        if isinstance(node, ast.Assign) and node.col_offset == 0:
+            parts = list(ast.walk(node.value))
+            if any(isinstance(part, ast.Div) for part in parts):
+                return True
+            if any(isinstance(getattr(part, "value", None), float) for part in parts):
+                return True
         return "pragma: no cover" in line or "TYPE_CHECKING" in line
 
     def _is_left_out(self, branch: object) -> bool:

@@ -143,7 +143,7 @@ def test_a_refusal(aws, helper, alone):
 
 
 def test_a_hang_without_a_thread_ends(aws, helper, alone):
-    """Without a thread to watch it, a call ends by its own time-outs: late, but not never."""
+    """Without a thread to watch it a call ends by its own time-outs: late, but before the kubelet's 60 s."""
     aws.fault(CALL, hang=True)
     started = time.monotonic()
 
@@ -151,7 +151,7 @@ def test_a_hang_without_a_thread_ends(aws, helper, alone):
 
     assert answer.status == 1
     assert "defect" not in answer.stdout
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 50
 
 
 def test_the_kubelet_with_a_token_on_disk(aws, helper, entry, alone):

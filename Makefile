@@ -15,7 +15,7 @@ TOGETHER := -n $(JOBS) --dist loadgroup
 OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test proof test-oldest lint bench wheel sdist requirements audit clean
+.PHONY: help demo check test proof test-oldest lint bench mutants wheel sdist requirements audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ lint: $(BIN)/python ## ruff and mypy
 
 bench: $(BIN)/python ## benchmarks: paired runs, a table and a plot in benchmarks/results
 	$(BIN)/python benchmarks/run.py
+
+mutants: $(BIN)/python ## change the package one thing at a time, see whether tests notice: MUTANTS="--all"
+	$(BIN)/python tests/mutants/mutants.py $(MUTANTS)
 
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .

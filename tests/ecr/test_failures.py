@@ -734,9 +734,7 @@ def test_a_reply_that_is_not_ecrs(
 @pytest.mark.parametrize(
     "endpoint", [f"https://{HOST}", f"https://{ACCOUNT}.dkr-ecr.us-east-1.on.aws"]
 )
-def test_a_reply_for_a_registry_of_the_region(
-    aws: FakeAWS, helper: Helper, endpoint: str
-) -> None:
+def test_a_reply_for_a_registry_of_the_region(aws: FakeAWS, helper: Helper, endpoint: str) -> None:
     """ECR names a registry of the region that was asked, in whichever form."""
     aws.fault(CALL, body=reply(data(proxyEndpoint=endpoint)))
 
@@ -750,9 +748,7 @@ def test_a_reply_for_no_registry_of_ecr(
     """A token whose proxy endpoint is no private registry is refused: it is not ECR's."""
     aws.fault(CALL, body=reply(data(proxyEndpoint=endpoint)))
 
-    check(
-        helper.get(), "it is for no registry of ECR", cache, hint="check what AWS_ENDPOINT_URL"
-    )
+    check(helper.get(), "it is for no registry of ECR", cache, hint="check what AWS_ENDPOINT_URL")
 
 
 def test_a_token_that_ends_sooner(aws: FakeAWS, helper: Helper, cache: Path) -> None:

@@ -88,9 +88,10 @@ def process(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
 
 
 def sso(env: dict[str, str], home: Path, aws: FakeAWS) -> None:
+    env["AWS_PROFILE"] = "dev"
     write(
         home / ".aws" / "config",
-        "[default]\nsso_session = company\nsso_account_id = 123456789012\nsso_role_name = dev\n"
+        "[profile dev]\nsso_session = company\nsso_account_id = 123456789012\nsso_role_name = dev\n"
         f"[sso-session company]\nsso_start_url = {START_URL}\nsso_region = us-east-1\n",
     )
     document = {

@@ -68,7 +68,9 @@ class Fault:
     drop: bool = False  # the connection is closed without an answer
     body: bytes | None = None  # this body in place of the answer; status 200 unless given
     kind: str = "application/x-amz-json-1.1"  # the body's content type
-    headers: dict[str, str] = dataclasses.field(default_factory=dict)  # more headers of what fails, or of the body
+    headers: dict[str, str] = dataclasses.field(
+        default_factory=dict
+    )  # more headers of what fails, or of the body
     raw: bytes | None = None  # all that goes over the wire in place of the answer, then its end
     endless: bool = False  # the body again and again, until the client has enough
 

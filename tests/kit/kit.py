@@ -12,6 +12,8 @@ wherever that can show it.
     tests/kubelet/     the kubelet's protocol, and its own plugin code (a Go module)
     tests/commands/    what people type
     tests/program/     what holds for the whole: start-up, secrets, packaging, README
+    tests/faults/      proofs: a fault at every call, nothing to be had, many at once
+    tests/mutants/     whether the tests notice: the program changed, one thing at a time
     tests/e2e/         real clients against real registries, in namespaces of their own
     tests/kit/         this kit: modules that tests import by their plain names
 

@@ -7,62 +7,15 @@ import base64
 import json
 import os
 import stat
-import sys
 
 import pytest
-from kit import CALL, HOST, PUBLIC, ROLE, without_keys, write
+from canaries import SOURCES
+from kit import CALL, HOST, PUBLIC, ROLE, write
 from kit import login as login_of
 
 from docker_credential_ecr import cache as tokens_on_disk
 from docker_credential_ecr import errors, settings
 
-
-def static(env, home, aws):
-    env["AWS_SESSION_TOKEN"] = "SESSION-CANARY"
-
-
-def role(env, home, aws):
-    env["AWS_PROFILE"] = "app"
-    write(
-        home / ".aws" / "config",
-        f"[profile app]\nrole_arn = {ROLE}\nsource_profile = base\nexternal_id = CANARY\n"
-        "[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = CANARY\n",
-    )
-
-
-def web_identity(env, home, aws):
-    env["AWS_ROLE_ARN"] = ROLE
-    env["AWS_WEB_IDENTITY_TOKEN_FILE"] = write(home / "token", "WEB-IDENTITY-CANARY")
-
-
-def container(env, home, aws):
-    env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{aws.url}/container-credentials?CANARY"
-    env["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = "CONTAINER-CANARY"
-
-
-def metadata(env, home, aws):
-    del env["AWS_EC2_METADATA_DISABLED"]
-    env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
-
-
-def process(env, home, aws):
-    answer = {"Version": 1, "AccessKeyId": "AKIAPROC", "SecretAccessKey": "PROCESS-CANARY"}
-    script = write(
-        home / "process.py",
-        f"import json, sys\nsys.stderr.write('STDERR-CANARY')\nprint(json.dumps({answer!r}))\n",
-    )
-    write(home / ".aws" / "config", f"[default]\ncredential_process = {sys.executable} {script}\n")
-
-
-# Each source of credentials, and the calls that it makes before ECR's.
-SOURCES = [
-    (static, []),
-    (role, ["AssumeRole"]),
-    (web_identity, ["AssumeRoleWithWebIdentity"]),
-    (container, ["ContainerCredentials"]),
-    (metadata, ["MetadataCredentials"]),
-    (process, []),
-]
 FAULTS = [
     {"status": 400, "code": "AccessDeniedException", "message": "no, CANARY"},
     {"status": 400, "code": "SomethingNew", "message": "no, CANARY"},
@@ -78,18 +31,15 @@ def outputs(answer):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source[0].__name__)
+@pytest.mark.parametrize("source", SOURCES, ids=str)
 def test_no_failure_shows_a_secret(aws, helper, home, source, fault):
     """Whatever the services answer, neither it nor what was sent to them is on any stream."""
-    set_up, calls = source
     env = helper.env
     env.update(AWS_MAX_ATTEMPTS="1", AWS_ECR_TIMEOUT="10", AWS_METADATA_SERVICE_NUM_ATTEMPTS="1")
-    if set_up is not static:
-        without_keys(env)
-    set_up(env, home, aws)
+    source.set_up(env, home, aws)
 
-    for call in [CALL, *calls]:
-        if set_up is container and call != CALL and fault["status"] != 403:
+    for call in [CALL, *source.calls]:
+        if call == "ContainerCredentials" and fault["status"] != 403:
             continue  # botocore tries these for seconds, and says the same of all of them
         aws.reset()
         aws.fault(call, **fault)
@@ -101,11 +51,9 @@ def test_no_failure_shows_a_secret(aws, helper, home, source, fault):
 
 def test_no_secret_but_the_token_reaches_the_disk(aws, helper, home, cache):
     """What is kept is the token: no key, no session token, no container's token."""
-    for set_up, _ in SOURCES:
+    for source in SOURCES:
         env = helper.environment()
-        if set_up is not static:
-            without_keys(env)
-        set_up(env, home, aws)
+        source.set_up(env, home, aws)
         helper.env, before = env, helper.env
         assert helper.get().secret in aws.issued
         helper.env = before

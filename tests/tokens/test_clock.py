@@ -14,7 +14,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import CALL, HOST, HOUR, LIFE, PATIENCE, age_all, entries, login, need, until
+from kit import CALL, HOST, HOUR, LIFE, PATIENCE, age_all, entries, login, until
 
 from docker_credential_ecr import renewal
 
@@ -26,26 +26,6 @@ FRESH = 5 * HOUR  # before `refresh`, wherever it was drawn
 DUE = 10 * HOUR  # between `refresh` and `renew`
 LATE = LIFE - 5 * MINUTE  # between `renew` and `expires`
 GONE = LIFE + MINUTE  # past `expires`
-
-
-@pytest.fixture(scope="module")
-def faketime():
-    """Return the variables that make a program believe in another time, but for FAKETIME itself.
-
-    libfaketime keeps a shared memory, and would leave one behind for every process that ends as
-    ours do, with os._exit: they all use one.
-    """
-    need("faketime")
-    keeper = subprocess.Popen(
-        ["faketime", "-f", "+0d", "sh", "-c", 'echo "$FAKETIME_SHARED"; exec cat'],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    shared = keeper.stdout.readline().strip()
-    [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    yield {"LD_PRELOAD": library, "FAKETIME_SHARED": shared, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    keeper.communicate()
 
 
 @pytest.fixture

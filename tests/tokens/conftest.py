@@ -1,0 +1,29 @@
+"""A clock of the tests' own."""
+
+from __future__ import annotations
+
+import glob
+import subprocess
+
+import pytest
+from kit import need
+
+
+@pytest.fixture(scope="module")
+def faketime():
+    """Return the variables that make a program believe in another time, but for FAKETIME itself.
+
+    libfaketime keeps a shared memory, and would leave one behind for every process that ends as
+    ours do, with os._exit: they all use one.
+    """
+    need("faketime")
+    keeper = subprocess.Popen(
+        ["faketime", "-f", "+0d", "sh", "-c", 'echo "$FAKETIME_SHARED"; exec cat'],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    shared = keeper.stdout.readline().strip()
+    [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    yield {"LD_PRELOAD": library, "FAKETIME_SHARED": shared, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    keeper.communicate()

@@ -76,7 +76,7 @@ def before_answer(
     if folder is None or not _claim(folder, token, unwritable=True):
         return token
     try:
-        return renew(host, environ, whole.within(SPARE_SHARE * whole.left))
+        return renew(host, environ, whole.within(SPARE_SHARE * whole.left), spare=True)
     except (Unavailable, NoCredentials, Ended, CredentialsNotFound):
         if time.time() < token.expires:
             return token
@@ -92,11 +92,13 @@ def renew(
     deadline: Deadline | None = None,
     *,
     newer_than: float = 0,
+    spare: bool = False,
 ) -> Token | None:
     """Return a token for ``host`` that is not yet due, from AWS or from who asked AWS just now.
 
-    ``newer_than`` (epoch seconds) refuses tokens issued up to then. ``None`` if the host is not
-    ours. Raises as ``before_answer`` does.
+    ``newer_than`` (epoch seconds) refuses tokens issued up to then; ``spare`` says that a valid one
+    is at hand, so that AWS need not be asked again when it fails. ``None`` if the host is not ours.
+    Raises as ``before_answer`` does.
     """
     import gc
 
@@ -106,7 +108,9 @@ def renew(
     def work(environ: "Mapping[str, str]") -> Token | None:
         whole.doing(_CONFIGURING)
         found = target(host, environ)
-        return None if found is None else _Renewal(host, *found, environ, whole).run(newer_than)
+        if found is None:
+            return None
+        return _Renewal(host, *found, environ, whole, spare=spare).run(newer_than)
 
     try:
         return whole.run(lambda: work(environ))
@@ -246,7 +250,7 @@ def behind_answer(host: str, environ: "Mapping[str, str]", issued: int) -> None:
         if not any(_is_relative(environ.get(name, "")) for name in _PATH_VARIABLES):
             os.chdir("/")  # the caller's directory may be unmounted meanwhile
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # whatever the caller's parent had open
-    renew(host, environ, newer_than=issued)
+    renew(host, environ, newer_than=issued, spare=True)
 
 
 def schedule(
@@ -307,6 +311,8 @@ class _Renewal:
         rule: "Rule | None",
         environ: "Mapping[str, str]",
         deadline: Deadline,
+        *,
+        spare: bool,
     ) -> None:
         from .ecr import sources
 
@@ -315,6 +321,7 @@ class _Renewal:
         self.rule = rule
         self.environ = environ
         self.deadline = deadline
+        self.spare = spare
         self.begun = time.time()
         self.folder = cache.directory(environ)
         self.identity = rule.identity if rule is not None else ""
@@ -388,7 +395,9 @@ class _Renewal:
         from .ecr import request
 
         try:
-            issued = request.fetch(self.where, self.rule, self.environ, self.deadline)
+            issued = request.fetch(
+                self.where, self.rule, self.environ, self.deadline, once=self.spare
+            )
         except NoCredentials:
             if self.where.service == "ecr-public":
                 raise CredentialsNotFound from None  # served anonymously, within tighter limits

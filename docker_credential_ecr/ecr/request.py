@@ -83,13 +83,19 @@ class Survey:
 
 
 def fetch(
-    where: "Registry", rule: "Rule | None", environ: "Mapping[str, str]", deadline: "Deadline"
+    where: "Registry",
+    rule: "Rule | None",
+    environ: "Mapping[str, str]",
+    deadline: "Deadline",
+    *,
+    once: bool = False,
 ) -> Issued:
     """Ask ECR for an authorization token, and no longer than ``deadline`` says.
 
-    Raises ``HelperError``.
+    ``once`` is for who has a valid token at hand: AWS that fails is not asked again. Raises
+    ``HelperError``.
     """
-    request = _Request(environ, deadline, where=where, rule=rule)
+    request = _Request(environ, deadline, where=where, rule=rule, once=once)
     method, end, conditions = request.identify()
     keys: dict[str, str] = {}
     if rule is not None and rule.role_arn:
@@ -188,12 +194,14 @@ class _Request:
         where: "Registry | None" = None,
         rule: "Rule | None" = None,
         profile: str | None = None,
+        once: bool = False,
     ) -> None:
         self.environ = environ
         self.deadline = deadline
         self.where = where
         self.rule = rule
         self.profile = rule.profile if rule is not None else profile
+        self.once = once
         self.configured_region = ""  # known once the session is there
         self._session: Any = None
 
@@ -225,6 +233,8 @@ class _Request:
                     "the number of attempts that is configured for AWS is not a number",
                     "correct AWS_MAX_ATTEMPTS, or max_attempts in the AWS config file",
                 ) from None
+            if calls is None and self.once:
+                calls = 1
             opened.register("needs-retry", Retries(self.deadline, calls).needs_retry)
             retries = {"mode": "standard", "total_max_attempts": 1}
         left = max(self.deadline.left, _LEAST)

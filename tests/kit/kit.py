@@ -276,3 +276,10 @@ def make_due(cache: Path, host: str = HOST) -> None:
     """
     (entry,) = entries(cache, host)
     age(entry, 10 * HOUR)
+
+
+def secrets_kept(folder: Path, secrets: Iterable[str]) -> list[Path]:
+    """Return the files below ``folder`` in which one of the secrets stands."""
+    wanted = [secret.encode() for secret in secrets]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if any(secret in path.read_bytes() for secret in wanted)]

@@ -1,0 +1,136 @@
+"""The executable's streams: what comes after the answer changes nothing, and nothing is a defect."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from fake_aws import FakeAWS
+from kit import HOST, Helper, make_due
+
+
+def test_what_fails_after_the_answer_does_not_change_the_exit_code(
+    aws: FakeAWS, helper: Helper, cache: Path
+) -> None:
+    """A due hit whose renewal cannot be started: the token, exit code 0, and not a word."""
+    old = helper.get().secret
+    make_due(cache)
+    # No process of ours may be started, and a file takes the place of what would be opened.
+    answer = helper.get(wrap=("prlimit", "--nofile=6", "--"))
+
+    assert (answer.secret, answer.stderr) == (old, "")
+
+
+@pytest.mark.parametrize("action", ["get", "list", "version", "kubelet"])
+def test_a_full_device_for_stdout_is_no_defect(aws: FakeAWS, helper: Helper, action: str) -> None:
+    """An answer that cannot be written is an error of one line, and exit code 1."""
+    request = HOST if action == "get" else KUBELET
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [str(helper.path), action],
+            input=request.encode(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=helper.environment(),
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert b"defect" not in done.stderr
+    assert b"cannot be written" in done.stderr
+
+
+KUBELET = (
+    '{"apiVersion":"credentialprovider.kubelet.k8s.io/v1","kind":"CredentialProviderRequest",'
+    f'"image":"{HOST}/app"}}'
+)
+
+
+def test_a_stdout_that_does_not_block_gets_all_of_the_answer(aws: FakeAWS, helper: Helper) -> None:
+    """A pipe of one page whose reader is slow: the whole answer, and exit code 0."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, False)
+    process = subprocess.Popen(
+        [str(helper.path), "get"],
+        stdin=subprocess.PIPE,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=helper.environment(),
+    )
+    os.close(writer)
+    assert process.stdin is not None
+    process.stdin.write(HOST.encode())
+    process.stdin.close()
+    process.stdin = None
+    time.sleep(0.5)  # let it find the pipe full: what it does then is what is tested
+    said = b""
+    while chunk := os.read(reader, 65536):
+        said += chunk
+    os.close(reader)
+    _, stderr = process.communicate()
+
+    assert (process.returncode, stderr) == (0, b"")
+    assert b'"Secret"' in said
+
+
+def test_a_stdin_that_does_not_block_is_read_to_its_end(aws: FakeAWS, helper: Helper) -> None:
+    """Nothing there yet is not the end of a request."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process = subprocess.Popen(
+        [str(helper.path), "get"],
+        stdin=reader,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=helper.environment(),
+    )
+    os.close(reader)
+    time.sleep(0.5)  # let it find nothing there
+    os.write(writer, HOST.encode())
+    os.close(writer)
+    stdout, stderr = process.communicate()
+
+    assert (process.returncode, stderr) == (0, b"")
+    assert b'"Secret"' in stdout
+
+
+def test_an_erase_that_is_too_long_succeeds(helper: Helper) -> None:
+    """Clients crash when erase fails: what is wrong is said on stderr alone."""
+    answer = helper("erase", stdin="x" * (70 << 10))
+
+    assert (answer.status, answer.stdout) == (0, "")
+    assert "longer than 64 KiB" in answer.stderr
+
+
+def test_an_early_interrupt_shows_no_traceback(helper: Helper) -> None:
+    """Ctrl-C at any moment of the start: no traceback of ours, and the shell's exit code."""
+    for delay in (0.0, 0.004, 0.008, 0.012, 0.016, 0.02, 0.03):
+        process = helper.start("get")
+        time.sleep(delay)
+        process.send_signal(2)
+        _, stderr = process.communicate()
+
+        assert b"docker_credential_ecr" not in stderr, stderr
+
+
+def test_a_host_that_is_not_ours_is_told_so_at_once(helper: Helper) -> None:
+    """It loads neither the AWS room nor threads, and reads the settings once."""
+    done = subprocess.run(
+        ["strace", "-f", "-e", "trace=openat,open,stat,newfstatat", str(helper.path), "get"],
+        input=b"ghcr.io",
+        capture_output=True,
+        env=helper.environment(),
+        check=False,
+    )
+    opened = [line for line in done.stderr.splitlines() if b"openat" in line]
+
+    assert not [line for line in opened if b"/ecr/" in line or b"threading" in line]
+    assert (
+        len([line for line in opened if b"config.toml" in line]) <= 2
+    )  # the user's and the site's

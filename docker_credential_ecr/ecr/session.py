@@ -39,8 +39,14 @@ def load(profile: str | None, environ: "Mapping[str, str]") -> "Any":
     class Loader(botocore.loaders.Loader):  # type: ignore[misc]
         """botocore's data loader, for the services that we call."""
 
-        def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - theirs
-            return list(_SERVICES)
+        def list_available_services(self, type_name: str) -> list[str]:
+            return [service for service in _SERVICES if self._has(service, type_name)]
+
+        def _has(self, service: str, type_name: str) -> bool:
+            try:
+                return bool(self.list_api_versions(service, type_name))
+            except botocore.exceptions.DataNotFoundError:
+                return False
 
         def load_data_with_path(self, name: str) -> "tuple[Any, str]":
             if name == "endpoints":

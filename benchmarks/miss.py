@@ -40,7 +40,7 @@ STAGES = {
     ),
     "import botocore": "import botocore.session, botocore.loaders;",
     "session and credentials": (
-        "session = session.load(None); session.get_credentials().get_frozen_credentials();"
+        "session = session.load(None, os.environ); session.get_credentials().get_frozen_credentials();"
     ),
     "client": (
         "import botocore.config;"

@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from .ecr.request import Issued
+    from .ecr.replies import Issued
     from .settings import Rule
 
 TIMEOUT = 25.0  # seconds for everything: the kubelet kills at 60, people sooner

@@ -3,16 +3,15 @@
 Whatever botocore raises here leaves as one of our errors: ``_Request.explained`` is the only gate.
 """
 
-import time
-
 from .. import PROGRAM, registry
 from ..errors import HelperError, Refused
 from . import explanation, session, sources
+from .replies import Issued, checked, keys_of
 from .retries import Retries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
     from ..deadline import Deadline
@@ -23,36 +22,11 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 5  # seconds; the whole answer has 25
 READ_TIMEOUT = 10  # seconds
-PASSWORD_LIMIT = 64 << 10  # characters; AWS names no limit, 2,700 were seen
 LOOKING = "looking for AWS credentials"  # a stage
 _LEAST = 0.1  # seconds for a connection or an answer: none at all would mean without end
 # What botocore's rules make of a region that they do not know: a host of the commercial partition.
 _COMMERCIAL = ("amazonaws.com", "api.aws")
 _COMMERCIAL_SUFFIXES = tuple(f".{domain}" for domain in _COMMERCIAL)
-
-
-class Issued:
-    """What AWS issued. Times are epoch seconds; ``conditions`` are those that this source adds."""
-
-    __slots__ = ("conditions", "credentials_end", "expires", "password", "source")
-
-    def __init__(
-        self,
-        password: str,
-        expires: float,
-        *,
-        credentials_end: float | None,
-        source: str,
-        conditions: "Sequence[str]",
-    ) -> None:
-        self.password = password
-        self.expires = expires
-        self.credentials_end = credentials_end
-        self.source = source
-        self.conditions = tuple(conditions)
-
-    def __repr__(self) -> str:
-        return f"<Issued by way of {self.source!r}>"
 
 
 class Caller:
@@ -386,7 +360,7 @@ class _Request:
             arguments["ExternalId"] = rule.external_id
         if rule.duration:
             arguments["DurationSeconds"] = rule.duration
-        return self.explained(lambda: _keys(self.client("sts").assume_role(**arguments)))
+        return self.explained(lambda: keys_of(self.client("sts").assume_role(**arguments)))
 
     def assume_role_with_web_identity(
         self, role_arn: str, session_name: str, identity_token: str
@@ -395,7 +369,7 @@ class _Request:
 
         def work() -> "tuple[dict[str, str], float]":
             sts = self.client("sts", signed=False)
-            return _keys(
+            return keys_of(
                 sts.assume_role_with_web_identity(
                     RoleArn=role_arn, RoleSessionName=session_name, WebIdentityToken=identity_token
                 )
@@ -413,64 +387,6 @@ class _Request:
             client = self.client(where.service, keys)
             if where.fips:
                 client.meta.events.register("before-send", self._refuse_plain_endpoint)
-            return _checked(client.get_authorization_token(), where)
+            return checked(client.get_authorization_token(), where)
 
         return self.explained(work)
-
-
-def _keys(answer: "Mapping[str, Any]") -> "tuple[dict[str, str], float]":
-    credentials = answer["Credentials"]
-    return {
-        "aws_access_key_id": credentials["AccessKeyId"],
-        "aws_secret_access_key": credentials["SecretAccessKey"],
-        "aws_session_token": credentials["SessionToken"],
-    }, credentials["Expiration"].timestamp()
-
-
-def _checked(answer: "Mapping[str, Any]", where: "Registry") -> tuple[str, float]:
-    """Return (password, expiry) of a GetAuthorizationToken answer that is one. Raises Refused."""
-    import base64
-
-    try:
-        data = answer["authorizationData"]
-        if where.service == "ecr":
-            (data,) = data[:1]
-        plain = base64.b64decode(data["authorizationToken"], validate=True).decode("ascii")
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise _not_ecrs(where, "it holds no authorization token") from None
-    user, _, password = plain.partition(":")
-    if user != registry.USER or not _is_plain(password):
-        raise _not_ecrs(where, "its token is not for the user AWS")
-    if len(password) > PASSWORD_LIMIT:
-        raise _not_ecrs(where, "its token is too long")
-    if where.service == "ecr":  # ECR Public names none
-        proxy = registry.parse(str(data.get("proxyEndpoint") or ""))
-        if proxy is None or proxy.service != "ecr":
-            raise _not_ecrs(where, "it is for no registry of ECR")
-        if proxy.region != where.region:
-            raise _not_ecrs(where, "it is for another region")
-    expires = _timestamp(data.get("expiresAt"))
-    if expires is None:
-        raise _not_ecrs(where, "its token has no expiry")
-    if expires <= time.time():
-        raise _not_ecrs(where, "its token has expired", "set this machine's clock")
-    return password, expires
-
-
-def _not_ecrs(where: "Registry", problem: str, hint: str | None = None) -> Refused:
-    return Refused(
-        f'the reply for "{where.host}" is not ECR\'s: {problem}', hint or explanation.ENDPOINT_HINT
-    )
-
-
-def _is_plain(password: str) -> bool:
-    from .. import cache
-
-    return cache.is_plain(password)
-
-
-def _timestamp(moment: "Any") -> float | None:
-    try:
-        return float(moment.timestamp())
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        return None

@@ -32,7 +32,7 @@ from kit import (
 from kit import FIPS as FIPS_HOST
 from proxy import Proxy
 
-from docker_credential_ecr.ecr import request
+from docker_credential_ecr.ecr import replies
 
 
 @dataclasses.dataclass
@@ -807,6 +807,6 @@ def test_an_error_code_that_is_new(aws: FakeAWS, helper: Helper, cache: Path) ->
 
 def test_what_is_issued_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """The repr of what AWS issued names its source and holds no secret."""
-    issued = request.Issued("CANARY", 0, credentials_end=None, source="env", conditions=())
+    issued = replies.Issued("CANARY", 0, credentials_end=None, source="env", conditions=())
 
     assert repr(issued) == "<Issued by way of 'env'>"

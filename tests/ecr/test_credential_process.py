@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit import HOST, give, until, without_keys, write
+from kit import HOST, give, in_namespaces, until, without_keys, write
 
 ANSWER = {"Version": 1, "AccessKeyId": "AKIAPROC", "SecretAccessKey": "SECRET-CANARY"}
 # It hangs, with a child in its group that does, too, and both say who they are.
@@ -200,3 +200,28 @@ def test_the_callers_directory_chooses_a_relative_path(env, helper, home, aws, m
     for name in ("one", "two", "one"):
         monkeypatch.chdir(home / name)
         assert aws.issued[helper.get().secret][0] == f"AKIA{name}"
+
+
+def test_without_a_shell_it_works_all_the_same(env, helper, home, aws):
+    """An image without a shell has no watcher: the credentials are got, nothing is said of it."""
+    without_keys(env)
+    script = write(home / "process.py", f"print({json.dumps(json.dumps(ANSWER))})\n")
+    write(home / ".aws" / "config", f"[default]\ncredential_process = {sys.executable} {script}\n")
+
+    said = helper.get(wrap=in_namespaces("--mount", script="mount --bind /dev/null /bin/sh"))
+
+    assert said.secret in aws.issued
+    assert said.stderr == ""
+
+
+def test_a_process_that_cannot_be_split_and_is_not_needed(env, helper, home, aws):
+    """Keys that come before it are used, whatever a profile's credential_process says."""
+    without_keys(env)
+    write(home / ".aws" / "config", '[default]\ncredential_process = "open\n')
+    keys = "[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = SECRET-CANARY\n"
+    write(home / ".aws" / "credentials", keys)
+
+    secret = helper.get().secret
+
+    assert helper.get().secret == secret
+    assert aws.issued[secret][0] == "AKIAFILE"

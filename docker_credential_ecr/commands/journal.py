@@ -151,18 +151,18 @@ class Journal:
 
 def _place(environ: "Mapping[str, str]") -> str | None:
     """Return what platformdirs calls the user's state directory; a test holds the two equal."""
-    if system.IS_LINUX:
-        chosen = environ.get("XDG_STATE_HOME", "").strip()
-        home = cache.home(environ)
-        if os.path.isabs(chosen):
-            return os.path.join(chosen, PROGRAM)
-        return os.path.join(home, ".local", "state", PROGRAM) if home else None
-    from platformdirs import user_state_dir
+    if not system.IS_LINUX:  # pragma: no cover - macOS, Windows and others
+        from platformdirs import user_state_dir
 
-    try:
-        return user_state_dir(PROGRAM, appauthor=False)
-    except RuntimeError:  # no home
-        return None
+        try:
+            return user_state_dir(PROGRAM, appauthor=False)
+        except RuntimeError:  # no home
+            return None
+    chosen = environ.get("XDG_STATE_HOME", "").strip()
+    if os.path.isabs(chosen):
+        return os.path.join(chosen, PROGRAM)
+    home = cache.home(environ)
+    return os.path.join(home, ".local", "state", PROGRAM) if home else None
 
 
 def _is_lock(place: str, path: str) -> bool:

@@ -162,7 +162,7 @@ def _patiently(step: "Callable[[], None]") -> None:
         except PermissionError:
             if not system.IS_WINDOWS or pause is None:
                 raise
-            time.sleep(pause)
+            time.sleep(pause)  # pragma: no cover - Windows
         else:
             return
 

@@ -8,9 +8,11 @@ import signal
 import stat
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from kit import ACCOUNT, EXECUTABLE, HOST, PATIENCE, Helper, need, need_root, until, write
 
 NOBODY = 65534
@@ -96,6 +98,43 @@ def test_a_login_meanwhile(helper: Helper, config: Path, home: Path, arguments: 
     assert rules.exists() == (arguments == ("--all",))
     assert beside(config) == []
     assert said.decode().count("\n") == (1 if arguments == (HOST,) else 2)  # nothing is said twice
+
+
+def test_a_holder_of_the_lock_that_is_stopped(helper, config, home) -> None:
+    """A run that holds the lock and never goes on keeps the next one for seconds, not for ever."""
+    lock = home / ".local" / "state" / "docker-credential-ecr" / "configure.lock"
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock):
+        begun = time.monotonic()
+        assert helper("configure", HOST).status == 0
+        assert time.monotonic() - begun < 30
+    assert json.loads(config.read_text()) == {"credHelpers": {HOST: "ecr"}}
+
+
+def test_a_file_that_never_rests(helper, config) -> None:
+    """Where another program writes again and again, the end is an error, and nothing of ours."""
+    wrap = traced("-e", "inject=fsync:delay_enter=200000")
+    run = subprocess.Popen(
+        [*wrap, str(EXECUTABLE), "configure", HOST],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=helper.env,
+    )
+    logins = 0
+    while run.poll() is None:
+        logins += 1
+        docker_login(config, f"{logins}.example.com")
+        time.sleep(0.02)  # ten writes while a new file of ours waits for its place
+    said, complaint = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, said) == (1, b"")
+    error, hint = complaint.decode().splitlines()
+    assert error.endswith(f'error: "{config}" is being changed by another program')
+    assert hint.endswith("hint: run the command again")
+    data = json.loads(config.read_text())
+    assert list(data) == ["auths"]
+    assert len(data["auths"]) == logins
+    assert beside(config) == []
 
 
 def test_a_killed_run_leaves_no_logins(helper: Helper, config: Path) -> None:

@@ -355,17 +355,23 @@ def ages() -> Cases:
         ("expires-now", {**first, "expires": NOW}, ABSENT, "the second of its end"),
     ):  # fmt: skip
         yield name, malformed(entry(**times), comment, expect, exact=True)
-    for value in ("false", "0", "no", "off", "FALSE", "Off"):
+    for word, value, expect in (
+        ("false", "false", LATE),
+        ("0", "0", LATE),
+        ("no", "no", LATE),
+        ("off", "off", LATE),
+        ("capitals", "FALSE", LATE),
+        ("capital", "Off", LATE),
+        ("nothing", "", DUE),
+        ("true", "true", DUE),
+        ("1", "1", DUE),
+        ("nope", "nope", DUE),
+        ("space", "off ", DUE),
+    ):
         data = entry(refresh=NOW - HOUR)
         env = ["AWS_REGION=us-east-1", f"AWS_ECR_BACKGROUND_REFRESH={value}"]
-        comment = "after refresh, and nothing is renewed behind answers"
-        yield f"due-and-{value}", malformed(data, comment, LATE, env=env)
-    for value in ("", "true", "1", "nope", "off "):
-        data = entry(refresh=NOW - HOUR)
-        env = ["AWS_REGION=us-east-1", f"AWS_ECR_BACKGROUND_REFRESH={value}"]
-        comment = "after refresh, and renewed behind the answer: no word for no"
-        name = f"due-and-{value.replace(' ', '-and-space') or 'empty'}"
-        yield name, malformed(data, comment, DUE, env=env)
+        comment = "after refresh: whether it is renewed behind the answer, by a word for no"
+        yield f"due-and-{word}", malformed(data, comment, expect, env=env)
 
 
 def logins() -> Cases:

@@ -87,7 +87,7 @@ def test_the_reader_decides_as_the_vector_says(place, case):
     now = int(case.get("now"))
     is_user = case.get("needs") == "user" and os.geteuid() == 0
 
-    with being(NOBODY, place) if is_user else contextlib.nullcontext():
+    with contextlib.chdir(place), being(NOBODY, place) if is_user else contextlib.nullcontext():
         host = registry.host_of(case.get("request"))
         folder = cache.directory(environ)
         found = cache.lookup(folder, host, environ, now) if folder is not None else None
@@ -117,7 +117,8 @@ def test_the_executable_answers_as_the_vector_says(place, helper, case):
     del helper.env["HOME"], helper.env["DOCKER_CONFIG"]
     helper.env.update(vectors.environment(case, place), XDG_CONFIG_DIRS="/nowhere")
 
-    answer = helper.get(os.fsencode(case.get("request")))
+    inside = ("env", "--chdir", str(place))
+    answer = helper.get(os.fsencode(case.get("request")), wrap=inside)
 
     if case.get("expect") == "absent":
         assert answer.status == 1

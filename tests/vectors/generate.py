@@ -285,7 +285,7 @@ def entries() -> Cases:  # noqa: C901, PLR0915 - a table
         ("time-space-behind", f"{NOW - HOUR} ", "a space behind"),
         ("time-carriage-return", f"{NOW - HOUR}\r", "a CR behind"),
         ("time-nul", f"{NOW - HOUR}\0", "a NUL behind"),
-        ("time-underscore", "1_794_996_400", "a separator"),
+        ("time-underscore", "1794_996400", "a separator"),
         ("time-fraction", f"{NOW - HOUR}.0", "a fraction"),
         ("time-exponent", "1e9", "an exponent"),
         ("time-hexadecimal", f"{NOW - HOUR:#x}", "hexadecimal"),
@@ -294,7 +294,7 @@ def entries() -> Cases:  # noqa: C901, PLR0915 - a table
         ("time-full-width", str(NOW - HOUR).translate({48 + n: 0xFF10 + n for n in range(10)}), "digits of another width"),
         ("time-superscript", "²", "a digit that is none"),
         ("time-not-a-number", "nan", "words"),
-        ("time-twice", f"{NOW - HOUR} {NOW - HOUR}", "two numbers"),
+        ("time-twice", f"1 {NOW - HOUR}", "two numbers"),
         ("time-13-digits", "1794996400000", "thirteen digits, as milliseconds"),
         ("time-zeros-before", f"{NOW - HOUR:013}", "thirteen digits, with zeros"),
         ("time-64-bits", str(2**64 + NOW - HOUR), "as much as 64 bits, and more"),
@@ -871,8 +871,15 @@ def environments() -> Cases:
             needs="linux",
         ),
     )
+    relative = state.replace("{root}/", "")
+    yield (
+        "file-by-relative-path",
+        of(f"file {relative}", [], SERVED, "from the reader's directory on", config),
+    )
     for name, line, expect, comment, after in (
         ("absent", "absent {root}/config", SERVED, "as it was", []),
+        ("absent-by-relative-path", "absent config", SERVED, "from the reader's directory on", []),
+        ("absent-but-by-relative-path", "absent config", ABSENT, "from the reader's directory on", [config]),
         ("absent-below-nothing", "absent {root}/a/b/c", SERVED, "nor is its directory there", []),
         ("absent-below-file", "absent {root}/config/x", SERVED, "its directory is a file", [config]),
         ("absent-dangling-link", "absent {root}/config", SERVED, "a link to nowhere", ["link config nowhere"]),
@@ -1049,6 +1056,7 @@ def hosts() -> Iterator[tuple[str, Name]]:
         ("port-empty", f"{HOST}:", "a port that is none"),
         ("port-0", f"{HOST}:0", "a port that is none"),
         ("port-65536", f"{HOST}:65536", "a port that is none"),
+        ("port-100000", f"{HOST}:100000", "a port that is none, though its first five digits are"),
         ("port-negative", f"{HOST}:-1", "a port that is none"),
         ("port-plus", f"{HOST}:+443", "a port that is none"),
         ("port-letters", f"{HOST}:44a", "a port that is none"),

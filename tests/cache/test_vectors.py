@@ -87,7 +87,7 @@ def test_the_reader_decides_as_the_vector_says(place, case):
     now = int(case.get("now"))
     is_user = case.get("needs") == "user" and os.geteuid() == 0
 
-    with being(NOBODY, place) if is_user else contextlib.nullcontext():
+    with contextlib.chdir(place), being(NOBODY, place) if is_user else contextlib.nullcontext():
         host = registry.host_of(case.get("request"))
         folder = cache.directory(environ)
         found = cache.lookup(folder, host, environ, now) if folder is not None else None
@@ -112,12 +112,13 @@ def for_executable() -> list[object]:
 
 @pytest.mark.parametrize("case", for_executable())
 def test_the_executable_answers_as_the_vector_says(place, helper, case):
-    """The bytes of the answer, its exit code, and nothing on stderr."""
+    """The bytes of the answer, its exit code, nothing on stderr, and a claim where it is renewed."""
     vectors.build(case, place, clock=int(time.time()))
     del helper.env["HOME"], helper.env["DOCKER_CONFIG"]
     helper.env.update(vectors.environment(case, place), XDG_CONFIG_DIRS="/nowhere")
 
-    answer = helper.get(os.fsencode(case.get("request")))
+    inside = ("env", "--chdir", str(place))
+    answer = helper.get(os.fsencode(case.get("request")), wrap=inside)
 
     if case.get("expect") == "absent":
         assert answer.status == 1
@@ -126,6 +127,8 @@ def test_the_executable_answers_as_the_vector_says(place, helper, case):
         assert answer.stdout == case.get("stdout") + "\n"
         assert answer.status == 0
         assert answer.stderr == ""
+    claims = [path for path in place.rglob(".*.renewal") if path.is_file()]
+    assert bool(claims) == (case.get("expect") in ("due", "late"))
 
 
 @pytest.mark.parametrize("vector", HOSTS, ids=str)
@@ -194,6 +197,7 @@ def test_the_files_are_what_the_generator_makes():
         for path in folder.iterdir()
     }
     assert there == made
+    assert len({path.lower() for path in made}) == len(made), "some file systems know no capitals"
 
 
 def test_every_vector_says_what_it_is():

@@ -28,10 +28,8 @@ SOON = NOW + LIFE
 FAR = "2037-01-01T00:00:00Z"
 PAST = "2001-01-01T00:00:00Z"
 LEVELS = 100_000  # of nested JSON: far beyond any parser's stack
-REPLY_LIMIT = (
-    16 << 20
-)  # bytes, 16 MiB, that may be taken of a reply without end; the kernel's are some
-SECONDS = 25  # for any of them, as for every answer
+REPLY_LIMIT = 16 << 20  # bytes, 16 MiB, of a reply without end, with what the kernel holds
+SECONDS = 12  # for any answer
 ESCAPE = "\x1b[31mCANARY"
 HTML = b"<!doctype html><html><title>CANARY</title><p>Log in to use this network</html>"
 
@@ -449,7 +447,9 @@ def rows(replies: Iterable[Reply], defect: str, kind: str) -> list[object]:
 
 def set_up(reply: Reply, helper: Helper, home: Path, aws: FakeAWS) -> str:
     """Let the service that ``reply`` is of be needed; return the host to ask for."""
-    helper.env.update(AWS_MAX_ATTEMPTS="1", AWS_METADATA_SERVICE_NUM_ATTEMPTS="1")
+    helper.env.update(
+        AWS_MAX_ATTEMPTS="1", AWS_METADATA_SERVICE_NUM_ATTEMPTS="1", AWS_ECR_TIMEOUT=str(SECONDS)
+    )
     Source(SOURCES[reply.operation]).set_up(helper.env, home, aws)
     return PUBLIC if reply.operation == PUBLIC_CALL else HOST
 
@@ -463,7 +463,7 @@ def test_a_false_reply(aws, helper, home, cache, reply):
 
     answer = helper.get(host)
 
-    assert time.monotonic() - started < SECONDS
+    assert time.monotonic() - started < SECONDS + 8  # of a busy machine
     assert aws.sent <= REPLY_LIMIT
     assert aws.count(reply.operation) > 0
     if not reply.says:
@@ -487,7 +487,6 @@ def test_a_false_reply(aws, helper, home, cache, reply):
     assert not any(path.parent.name == host and path.name[0] != "." for path in kept)
 
 
-@pytest.mark.alone  # a renewal with a token at hand gets two seconds, however slow the machine
 @pytest.mark.parametrize("reply", rows((reply for reply in REPLIES if reply.old), "harms", "old"))
 def test_what_a_false_reply_does_to_a_token_at_hand(aws, helper, home, cache, reply):
     """Of who is not there the valid token takes the place; it goes only if AWS itself refuses."""
@@ -497,6 +496,7 @@ def test_what_a_false_reply_does_to_a_token_at_hand(aws, helper, home, cache, re
     secret = helper.get(host).secret
     (entry,) = entries(cache, host)
     age(entry, LIFE - 300)  # past renew: the answer asks AWS first
+    helper.env["AWS_ECR_TIMEOUT"] = "120"  # of which a renewal gets a small share
     aws.fault(reply.operation, **reply.fault)
 
     answer = helper.get(host)

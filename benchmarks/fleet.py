@@ -200,7 +200,7 @@ class OurNode(Node):
             return at
         self.pause = renewal.pause(at, int(self.expires), self.draw())
         behind = at < self.renew
-        done = yield from self.tries(at, 1, 1, at + renewal.SPARE_LIMIT)
+        done = yield from self.tries(at, 1, 1, at + renewal.SPARE_SHARE * renewal.TIMEOUT)
         return at if behind else done
 
     def tries(self, at: float, failed: int, throttled: int, until: float) -> Calls:

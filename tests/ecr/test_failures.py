@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import botocore
 import pytest
 from fake_aws import FakeAWS
 from kit import (
@@ -34,9 +33,6 @@ from kit import FIPS as FIPS_HOST
 from proxy import Proxy
 
 from docker_credential_ecr.ecr import request
-
-major, minor, *_ = botocore.__version__.split(".")
-BOTOCORE = (int(major), int(minor))
 
 
 @dataclasses.dataclass
@@ -421,7 +417,6 @@ class Failure:
     reason: str  # what comes next in it
     hint: str = ""  # part of one of the hints
     whole_hint: str = ""  # or one of the hints in full
-    since: tuple[int, int] = (1, 34)  # the botocore that tells it: setup.cfg allows older ones
 
 
 FAILURES = [
@@ -434,7 +429,6 @@ FAILURES = [
     Failure(sso_expired, reason='the SSO session of profile "dev" has expired', whole_hint=LOGIN),
     Failure(
         sso_expired_older_form,
-        since=(1, 41),  # before that AWS tells it
         reason='the SSO session of profile "dev" has expired',
         whole_hint=LOGIN,
     ),
@@ -590,7 +584,7 @@ FAILURES = [
     Failure(
         retry_mode_broken, reason='"InvalidRetryModeError"', hint="run: aws ecr get-login-password"
     ),
-    Failure(login_session, since=(1, 41), reason="a login session", hint="botocore[crt]"),
+    Failure(login_session, reason="a login session", hint="botocore[crt]"),
     Failure(
         fips_with_an_endpoint,
         start="",
@@ -646,7 +640,7 @@ def check(answer: Run, reason: str, cache: Path, *, hint: str = "", whole_hint: 
 
 @pytest.mark.parametrize(
     "failure",
-    [failure for failure in FAILURES if failure.since <= BOTOCORE],
+    FAILURES,
     ids=lambda failure: failure.set_up.__name__,
 )
 def test_a_failure_says_what_to_do(

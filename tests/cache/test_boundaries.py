@@ -1,7 +1,12 @@
 """Tokens on disk: the last that is served or kept, and the first that is not."""
 
+from __future__ import annotations
+
 import os
 import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from kit import HOST, LIFE, OTHER_ACCOUNT
@@ -14,7 +19,7 @@ SET = {"A": "b"}
 LIMIT = 128 << 10  # bytes of an entry
 
 
-def token(**changes) -> cache.Token:
+def token(**changes: Any) -> cache.Token:
     values = {
         "host": HOST,
         "secret": "c2VjcmV0",
@@ -29,31 +34,33 @@ def token(**changes) -> cache.Token:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> str:
     return str(tmp_path / "cache")
 
 
-def keep(folder, **changes) -> bool:
+def keep(folder: str, **changes: Any) -> bool:
     return keeping.write(folder, token(**changes), begun=time.time())
 
 
-def served(folder, now=NOW, environ=None, host=HOST) -> str | None:
+def served(
+    folder: str, now: float = NOW, environ: Mapping[str, str] | None = None, host: str = HOST
+) -> str | None:
     found = cache.lookup(folder, host, SET if environ is None else environ, now)
     return None if found is None else found.secret
 
 
-def path(folder, name=NAME, host=HOST) -> str:
+def path(folder: str, name: str = NAME, host: str = HOST) -> str:
     return f"{folder}/{host}/{name}"
 
 
-def put(folder, text: str, name=NAME, host=HOST) -> None:
+def put(folder: str, text: str, name: str = NAME, host: str = HOST) -> None:
     """Put an entry's text on disk as it is."""
     os.makedirs(f"{folder}/{host}", 0o700, exist_ok=True)
     with open(path(folder, name, host), "w", opener=lambda p, f: os.open(p, f, 0o600)) as file:
         file.write(text)
 
 
-def text(**changes) -> str:
+def text(**changes: Any) -> str:
     """Return an entry's text, field by field."""
     fields = {
         "host": HOST,
@@ -71,7 +78,7 @@ def text(**changes) -> str:
     ("now", "is_served"),
     [(NOW - 1, False), (NOW, True), (NOW + 299, True), (NOW + 299.9, True), (NOW + 300, False)],
 )
-def test_the_second_in_which_a_token_expires(folder, now, is_served):
+def test_the_second_in_which_a_token_expires(folder: str, now: float, is_served: bool) -> None:
     """It is served up to that second, and not in it; and not before it was issued."""
     assert keep(folder)
     assert (served(folder, now) is not None) == is_served
@@ -80,7 +87,7 @@ def test_the_second_in_which_a_token_expires(folder, now, is_served):
 @pytest.mark.parametrize(
     ("now", "is_served"), [(NOW - 9, True), (NOW + 299, True), (NOW + 300, False)]
 )
-def test_a_login_begins_when_it_was_made(folder, now, is_served):
+def test_a_login_begins_when_it_was_made(folder: str, now: int, is_served: bool) -> None:
     """Whatever the clock said then, a login counts until it ends."""
     assert keep(folder, name=cache.LOGIN, conditions=())
     assert (served(folder, now) is not None) == is_served
@@ -115,13 +122,13 @@ def test_a_login_begins_when_it_was_made(folder, now, is_served):
     ],
     ids=str,
 )
-def test_times(folder, changes, is_one):
+def test_times(folder: str, changes: dict[str, object], is_one: bool) -> None:
     """Four times in order, of up to twelve digits and a life of up to twelve hours."""
     put(folder, text(**changes))
     assert len(cache.entries(folder, HOST)) == is_one
 
 
-def test_fields_in_any_order_and_once(folder):
+def test_fields_in_any_order_and_once(folder: str) -> None:
     """The fields may come in any order; one that comes twice makes the entry as if absent."""
     lines = text(scope="ecr us-east-1").split("\n")
     put(folder, "\n".join([lines[0], *reversed(lines[1:7]), *lines[7:]]))
@@ -151,7 +158,7 @@ def test_fields_in_any_order_and_once(folder):
     ],
     ids=str,
 )
-def test_each_byte_has_its_place(folder, change):
+def test_each_byte_has_its_place(folder: str, change: tuple[bytes, bytes]) -> None:
     """Another first line, a secret that JSON would escape, or no condition: as if absent."""
     put(folder, text().replace(change[0].decode(), change[1].decode(), 1))
     assert served(folder) is None
@@ -170,14 +177,14 @@ def test_each_byte_has_its_place(folder, change):
         (".0123456789abcde", False),
     ],
 )
-def test_names_of_entries(folder, name, is_one):
+def test_names_of_entries(folder: str, name: str, is_one: bool) -> None:
     """16 hexadecimal digits in lower case, or the login."""
     put(folder, text(), name)
     assert (served(folder) is not None) == is_one
     assert cache.is_entry(name) == is_one
 
 
-def test_an_entry_of_128_kib(folder):
+def test_an_entry_of_128_kib(folder: str) -> None:
     """So much is kept and served, and not a byte more."""
     keep(folder)
     room = LIMIT - os.path.getsize(path(folder)) + len(token().secret)
@@ -200,7 +207,7 @@ def test_an_entry_of_128_kib(folder):
 
 
 @pytest.mark.parametrize("bit", [0o001, 0o002, 0o004, 0o010, 0o020, 0o040])
-def test_files_that_others_may_touch(folder, bit):
+def test_files_that_others_may_touch(folder: str, bit: int) -> None:
     """Any right of the group's or of others' makes an entry as if absent."""
     keep(folder)
     os.chmod(path(folder), 0o600 | bit)
@@ -213,7 +220,7 @@ def test_files_that_others_may_touch(folder, bit):
     ("mode", "is_served"),
     [(0o700, True), (0o755, True), (0o711, True), (0o720, False), (0o702, False), (0o1777, False)],
 )
-def test_directories_that_others_may_change(folder, mode, is_served):
+def test_directories_that_others_may_change(folder: str, mode: int, is_served: bool) -> None:
     """Where others may write they could have put an entry; that they may look is no harm."""
     keep(folder)
     os.chmod(f"{folder}/{HOST}", mode)
@@ -222,7 +229,7 @@ def test_directories_that_others_may_change(folder, mode, is_served):
     assert os.stat(f"{folder}/{HOST}").st_mode & 0o777 == 0o700
 
 
-def test_the_cache_itself_may_be_entered_by_all(folder):
+def test_the_cache_itself_may_be_entered_by_all(folder: str) -> None:
     """Others may write beside our directories, as in /tmp, but to none of them."""
     keep(folder)
     os.chmod(folder, 0o1777)
@@ -231,7 +238,7 @@ def test_the_cache_itself_may_be_entered_by_all(folder):
     assert os.stat(f"{folder}/{HOST}").st_mode & 0o777 == 0o700
 
 
-def test_of_two_the_newer(folder):
+def test_of_two_the_newer(folder: str) -> None:
     """The later of two wins, whatever its name; a login wins over both."""
     for first, second in ((NAME, OTHER_NAME), (OTHER_NAME, NAME)):
         keep(folder, name=first, secret="b2xk", issued=NOW - 1)
@@ -269,12 +276,12 @@ def test_of_two_the_newer(folder):
         (["ENV A=b"], {"A": "b"}, False),
     ],
 )
-def test_conditions(conditions, environ, is_served):
+def test_conditions(conditions: list[str], environ: dict[str, str], is_served: bool) -> None:
     """All of them must hold, and one of a kind that is not known never does."""
     assert cache.holds(conditions, environ) == is_served
 
 
-def test_a_residue_is_a_remainder():
+def test_a_residue_is_a_remainder() -> None:
     """Of the number that the bytes are, by 2**61 - 1."""
     assert cache.residue_of("") == "0"
     assert cache.residue_of("b") == "98"
@@ -282,7 +289,7 @@ def test_a_residue_is_a_remainder():
     assert cache.residue_of("\x01" + "\0" * 8) == str(2**64 % (2**61 - 1))
 
 
-def test_what_can_be_kept():
+def test_what_can_be_kept() -> None:
     """Not what never holds, and not what would begin another line."""
     assert cache.is_keepable(["env A=b", "unset B"])
     assert cache.is_keepable([])
@@ -290,7 +297,7 @@ def test_what_can_be_kept():
     assert not cache.is_keepable(["env A=b\nc"])
 
 
-def test_the_subject_of_a_condition():
+def test_the_subject_of_a_condition() -> None:
     """What it is about, whatever it says of it, with blanks in a path."""
     assert cache.subject("file 1 2 3 4 5 /a b c") == "/a b c"
     assert cache.subject("absent /a b c") == "/a b c"
@@ -305,14 +312,14 @@ def test_the_subject_of_a_condition():
 # Logouts and claims.
 
 
-def mark(folder, when: str, host=HOST) -> None:
+def mark(folder: str, when: str, host: str = HOST) -> None:
     os.makedirs(f"{folder}/{host}", 0o700, exist_ok=True)
     with open(path(folder, ".erased", host), "w") as file:
         file.write(when)
 
 
 @pytest.mark.parametrize(("begun", "is_kept"), [(999.0, False), (1000.0, False), (1000.5, True)])
-def test_what_was_begun_before_a_logout(folder, begun, is_kept):
+def test_what_was_begun_before_a_logout(folder: str, begun: float, is_kept: bool) -> None:
     """It is not kept, nor what was begun in that very moment."""
     mark(folder, "1000.0\n")
     assert keeping.write(folder, token(), begun=begun)
@@ -320,14 +327,14 @@ def test_what_was_begun_before_a_logout(folder, begun, is_kept):
 
 
 @pytest.mark.parametrize(("issued", "may"), [(NOW - 1, False), (NOW, False), (NOW + 1, True)])
-def test_what_was_issued_before_a_logout(folder, issued, may):
+def test_what_was_issued_before_a_logout(folder: str, issued: int, may: bool) -> None:
     """It is not copied to the host that was erased."""
     mark(folder, f"{NOW}\n")
     assert keeping.may_copy(folder, token(host=OTHER_ACCOUNT, issued=issued), HOST) == may
     assert keeping.may_copy(folder, token(host=HOST, issued=0), OTHER_ACCOUNT)
 
 
-def test_a_mark_that_says_nothing(folder):
+def test_a_mark_that_says_nothing(folder: str) -> None:
     """One that cannot be read is of just now; one from the future is of a wrong clock."""
     for text_, is_kept in (("", False), ("x", False), (f"{time.time() + 3600}", True)):
         mark(folder, text_)
@@ -335,7 +342,7 @@ def test_a_mark_that_says_nothing(folder):
         assert (served(folder) is not None) == is_kept
 
 
-def test_how_long_a_claim_lasts(folder):
+def test_how_long_a_claim_lasts(folder: str) -> None:
     """For the life that it was given and not a moment longer, by its time of modification."""
     keep(folder)
     claimed = token()
@@ -349,7 +356,7 @@ def test_how_long_a_claim_lasts(folder):
     assert keeping.claim(folder, claimed, NOW, 100, unwritable=False)
 
 
-def test_the_longest_claim(folder):
+def test_the_longest_claim(folder: str) -> None:
     """A claim of more than half an hour is cut; one that ends later is of a wrong clock."""
     keep(folder)
     limit = keeping.CLAIM_LIMIT
@@ -363,13 +370,13 @@ def test_the_longest_claim(folder):
     assert keeping.claim(folder, token(), NOW, 1, unwritable=False)
 
 
-def test_no_place_for_a_claim(folder):
+def test_no_place_for_a_claim(folder: str) -> None:
     """Where nobody can claim, the caller says what that means."""
     for unwritable in (True, False):
         assert keeping.claim(folder, token(), NOW, 1, unwritable=unwritable) == unwritable
 
 
-def test_a_claim_that_cannot_be_removed(folder):
+def test_a_claim_that_cannot_be_removed(folder: str) -> None:
     """One that has ended and stays, as on a disk that is read-only by now, is nobody's claim."""
     keep(folder)
     os.mkdir(path(folder, f".{NAME}.renewal"))
@@ -420,7 +427,7 @@ SWEPT = [
 
 
 @pytest.mark.parametrize(("name", "age", "goes"), SWEPT)
-def test_what_is_swept(folder, name, age, goes):
+def test_what_is_swept(folder: str, name: str, age: int, goes: bool) -> None:
     """What has had its time, or comes from the future, and bears a name of ours."""
     keep(folder, host=OTHER_ACCOUNT)
     put(folder, "x", name)
@@ -437,7 +444,7 @@ def test_what_is_swept(folder, name, age, goes):
 @pytest.mark.parametrize(
     ("age", "goes"), [(LIFE - 60, False), (LIFE + 60, True), (-540, False), (-660, True)]
 )
-def test_which_locks_are_swept(folder, age, goes):
+def test_which_locks_are_swept(folder: str, age: int, goes: bool) -> None:
     """Those that nobody has used for the life of a token, or whose time is ahead."""
     descriptor = keeping.lock(folder, NAME)
     assert descriptor is not None
@@ -452,7 +459,7 @@ def test_which_locks_are_swept(folder, age, goes):
     assert os.path.exists(lock) != goes
 
 
-def test_how_many_identities_are_kept(folder):
+def test_how_many_identities_are_kept(folder: str) -> None:
     """64 of one host, the newest; a login is none of them."""
     put(folder, "x", "login")
     for number in range(66):
@@ -464,7 +471,7 @@ def test_how_many_identities_are_kept(folder):
     assert sorted(os.listdir(f"{folder}/{HOST}")) == [f"{n:016x}" for n in range(2, 66)] + ["login"]
 
 
-def test_what_erase_leaves(folder):
+def test_what_erase_leaves(folder: str) -> None:
     """A mark, and what is not of our form; of other hosts all but the copies."""
     keep(folder)
     keep(folder, name=cache.LOGIN, conditions=(), secret="bG9n")
@@ -481,7 +488,7 @@ def test_what_erase_leaves(folder):
         assert abs(float(file.read()) - time.time()) < 60
 
 
-def test_nothing_to_erase(tmp_path):
+def test_nothing_to_erase(tmp_path: Path) -> None:
     """A cache that is not there has nothing, and is not made."""
     assert keeping.erase(str(tmp_path / "none"), HOST)
     assert not (tmp_path / "none").exists()

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 import vectors
-from kit import HOUR, LIFE, write
+from _pytest.mark import ParameterSet
+from kit import HOUR, LIFE, Helper, write
 from vectors import Vector
 
 from docker_credential_ecr import cache, registry, tokens
@@ -80,7 +81,7 @@ def decision(token: cache.Token | None, now: int, environ: dict[str, str]) -> st
 
 
 @pytest.mark.parametrize("case", possible(CASES, as_user=True), ids=str)
-def test_the_reader_decides_as_the_vector_says(place, case):
+def test_the_reader_decides_as_the_vector_says(place: Path, case: Vector) -> None:
     """What is served, and whether it is renewed, at the second that the vector says."""
     vectors.build(case, place)
     environ = vectors.environment(case, place)
@@ -89,6 +90,7 @@ def test_the_reader_decides_as_the_vector_says(place, case):
 
     with contextlib.chdir(place), being(NOBODY, place) if is_user else contextlib.nullcontext():
         host = registry.host_of(case.get("request"))
+        assert host is not None
         folder = cache.directory(environ)
         found = cache.lookup(folder, host, environ, now) if folder is not None else None
 
@@ -97,7 +99,7 @@ def test_the_reader_decides_as_the_vector_says(place, case):
         assert f'"Secret":"{found.secret}"' in case.get("stdout")
 
 
-def for_executable() -> list[object]:
+def for_executable() -> list[ParameterSet]:
     """Return the cases that the executable runs; those that take long are a sample in short."""
     slow, rows = 0, []
     for case in possible(CASES, as_user=False):
@@ -111,7 +113,9 @@ def for_executable() -> list[object]:
 
 
 @pytest.mark.parametrize("case", for_executable())
-def test_the_executable_answers_as_the_vector_says(place, helper, case):
+def test_the_executable_answers_as_the_vector_says(
+    place: Path, helper: Helper, case: Vector
+) -> None:
     """The bytes of the answer, its exit code, nothing on stderr, and a claim where it is renewed."""
     vectors.build(case, place, clock=int(time.time()))
     del helper.env["HOME"], helper.env["DOCKER_CONFIG"]
@@ -132,7 +136,7 @@ def test_the_executable_answers_as_the_vector_says(place, helper, case):
 
 
 @pytest.mark.parametrize("vector", HOSTS, ids=str)
-def test_a_name_is_read_as_the_vector_says(vector):
+def test_a_name_is_read_as_the_vector_says(vector: Vector) -> None:
     """The host, the port, and whether it is a registry; nothing for what is refused."""
     try:
         asked = vector.payload.decode()
@@ -149,7 +153,7 @@ def test_a_name_is_read_as_the_vector_says(vector):
     assert (found is not None) == (vector.get("expect") == "registry")
 
 
-def hosts_for_executable() -> list[object]:
+def hosts_for_executable() -> list[ParameterSet]:
     rows = []
     for number, vector in enumerate(HOSTS):
         short = vector.get("expect") != "refused" or number % SAMPLE == 0
@@ -159,7 +163,9 @@ def hosts_for_executable() -> list[object]:
 
 
 @pytest.mark.parametrize("vector", hosts_for_executable())
-def test_the_executable_reads_a_name_as_the_vector_says(helper, cache, vector):
+def test_the_executable_reads_a_name_as_the_vector_says(
+    helper: Helper, cache: Path, vector: Vector
+) -> None:
     """Where the cache has a login for the host, it is answered, under the name that was asked."""
     host, now = vector.get("host"), int(time.time())
     if host:
@@ -180,10 +186,12 @@ def test_the_executable_reads_a_name_as_the_vector_says(helper, cache, vector):
     assert answer.stderr == ""
 
 
-def test_the_files_are_what_the_generator_makes():
+def test_the_files_are_what_the_generator_makes() -> None:
     """Nobody has edited a vector, and none is missing: ``python tests/vectors/generate.py``."""
     path = vectors.FOLDER / "generate.py"
     spec = importlib.util.spec_from_file_location("generate", path)
+    assert spec is not None
+    assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     sys.modules["generate"] = generate  # where dataclasses look
     spec.loader.exec_module(generate)
@@ -200,7 +208,7 @@ def test_the_files_are_what_the_generator_makes():
     assert len({path.lower() for path in made}) == len(made), "some file systems know no capitals"
 
 
-def test_every_vector_says_what_it_is():
+def test_every_vector_says_what_it_is() -> None:
     """Each has a comment, an expectation and, where something is answered, the answer."""
     decided = {"served", "due", "late", "absent"}
     for case in CASES:

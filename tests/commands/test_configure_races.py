@@ -152,7 +152,9 @@ def test_a_killed_run_leaves_no_logins(helper: Helper, config: Path) -> None:
     assert {path.name for path in beside(config)} == OTHERS
 
 
-def test_a_killed_run_leaves_nothing_beside_our_file(helper, config, home) -> None:
+def test_a_killed_run_leaves_nothing_beside_our_file(
+    helper: Helper, config: Path, home: Path
+) -> None:
     """The same beside config.toml, which is written first."""
     config.write_text('{"credsStore": "desktop"}')
     wrap = traced("-e", "inject=fsync:signal=SIGKILL:when=1")

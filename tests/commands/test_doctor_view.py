@@ -105,7 +105,7 @@ def test_a_wrong_word_is_named(helper: Helper, name: str, word: str, kind: str) 
 
 
 @pytest.mark.parametrize("helper_name", ["", None])
-def test_a_host_without_a_helper(helper, home, helper_name) -> None:
+def test_a_host_without_a_helper(helper: Helper, home: Path, helper_name: str | None) -> None:
     """An empty name in credHelpers is no helper to Docker, whatever credsStore says."""
     config = {"credHelpers": {HOST: helper_name}, "credsStore": "ecr"}
     write(home / ".docker" / "config.json", json.dumps(config))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import write
+from kit import Helper, write
 
 CALL = "GetAuthorizationToken"
 KEYS = "[default]\naws_access_key_id = AKIA{}\naws_secret_access_key = SECRET-CANARY\n"
 
 
 @pytest.mark.parametrize("folder", ["ci-agent$", "$", "a$-b", "100%", "$NOBODY_SET_THIS/x"])
-def test_a_dollar_that_expands_to_nothing_switches_nothing_off(aws, env, helper, home, folder):
+def test_a_dollar_that_expands_to_nothing_switches_nothing_off(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, folder: str
+) -> None:
     """A service account's name ends in a dollar: its token is kept, and seen to change."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     path = home / folder / "credentials"
@@ -30,7 +33,9 @@ def test_a_dollar_that_expands_to_nothing_switches_nothing_off(aws, env, helper,
 
 
 @pytest.mark.parametrize("name", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "BOTO_CONFIG"])
-def test_a_variable_that_expands_is_never_a_condition(aws, env, helper, home, name):
+def test_a_variable_that_expands_is_never_a_condition(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, name: str
+) -> None:
     """Botocore expands variables in these: the file depends on more than its name, each get asks."""
     write(home / "one" / "config", "[default]\nregion = us-east-1\n")
     env[name] = "$WHERE/config"
@@ -40,7 +45,9 @@ def test_a_variable_that_expands_is_never_a_condition(aws, env, helper, home, na
     assert aws.count(CALL) == 2
 
 
-def test_another_value_of_such_a_variable_is_another_identity(aws, env, helper, home):
+def test_another_value_of_such_a_variable_is_another_identity(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """With another value of the variable the other file's keys are used: no stale identity."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     env["AWS_SHARED_CREDENTIALS_FILE"] = "${WHERE}/credentials"
@@ -52,7 +59,9 @@ def test_another_value_of_such_a_variable_is_another_identity(aws, env, helper, 
     assert [aws.issued[secret][0] for secret in secrets] == ["AKIAONE", "AKIAOTHER"]
 
 
-def test_a_token_file_with_a_dollar_is_opened_as_it_is_named(aws, env, helper, home):
+def test_a_token_file_with_a_dollar_is_opened_as_it_is_named(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """Botocore expands nothing in the name of a web identity's token file: it is a condition."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     env["AWS_ROLE_ARN"] = "arn:aws:iam::123456789012:role/puller"
@@ -89,7 +98,7 @@ print(cache.is_keepable(sources.conditions({**os.environ, sys.argv[1]: sys.argv[
         (r"C:\Users\ci-agent$\config", True),
     ],
 )
-def test_percent_signs_on_windows(env, name, path, kept):
+def test_percent_signs_on_windows(env: dict[str, str], name: str, path: str, kept: bool) -> None:
     """On Windows botocore expands %NAME% as well; a share's dollar expands to nothing there."""
     done = subprocess.run(
         [sys.executable, "-P", "-c", WINDOWS, name, path],
@@ -109,7 +118,9 @@ def test_percent_signs_on_windows(env, name, path, kept):
     "operation",
     [CALL, "AssumeRole", "GetRoleCredentials", "MetadataRole", "ContainerCredentials"],
 )
-def test_a_reply_without_measure(aws, env, helper, home, operation):
+def test_a_reply_without_measure(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, operation: str
+) -> None:
     """Whoever answers, its reply is read up to a limit, and never shown."""
     if operation != CALL:
         del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
@@ -144,7 +155,7 @@ def test_a_reply_without_measure(aws, env, helper, home, operation):
     assert aws.count(operation) == 1
 
 
-def test_a_reply_of_the_usual_size(env, helper):
+def test_a_reply_of_the_usual_size(env: dict[str, str], helper: Helper) -> None:
     """The limit is far above what AWS says."""
     with FakeAWS(password="x" * 60_000) as aws:  # characters; the password itself may have 65,536
         env |= {"AWS_ENDPOINT_URL": aws.url, "AWS_ACCESS_KEY_ID": "AKIA"}

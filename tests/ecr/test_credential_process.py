@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kit import HOST, give, in_namespaces, until, without_keys, write
+from fake_aws import FakeAWS
+from kit import HOST, Helper, give, in_namespaces, until, without_keys, write
 
 ANSWER = {"Version": 1, "AccessKeyId": "AKIAPROC", "SecretAccessKey": "SECRET-CANARY"}
 # It hangs, with a child in its group that does, too, and both say who they are.
@@ -28,7 +30,7 @@ time.sleep(600)
 
 
 @pytest.fixture
-def hanging(env, home, aws):
+def hanging(env: dict[str, str], home: Path, aws: FakeAWS) -> Iterator[Callable[[], list[int]]]:
     """A profile whose process hangs; returns a function that waits for it and names its pids."""
     without_keys(env)
     script, told = write(home / "hangs.py", HANGS), home / "pids"
@@ -60,7 +62,9 @@ def gone(pids: list[int]) -> None:
     until(lambda: not any(is_running(pid) for pid in pids), f"{pids} were left behind")
 
 
-def test_it_ends_with_the_time_out(env, helper, hanging):
+def test_it_ends_with_the_time_out(
+    env: dict[str, str], helper: Helper, hanging: Callable[[], list[int]]
+) -> None:
     """An answer that is out of time leaves neither the process nor what it has started."""
     env["AWS_ECR_TIMEOUT"] = "3"
 
@@ -72,7 +76,9 @@ def test_it_ends_with_the_time_out(env, helper, hanging):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-def test_it_ends_with_a_signal(helper, hanging, number):
+def test_it_ends_with_a_signal(
+    helper: Helper, hanging: Callable[[], list[int]], number: signal.Signals
+) -> None:
     """A signal that ends us, and be it the last of all, ends the process and its child."""
     process = helper.start("get")
     give(process, HOST)
@@ -84,7 +90,9 @@ def test_it_ends_with_a_signal(helper, hanging, number):
     gone(pids)
 
 
-def test_it_ends_when_nobody_waits_for_it(env, helper, hanging):
+def test_it_ends_when_nobody_waits_for_it(
+    env: dict[str, str], helper: Helper, hanging: Callable[[], list[int]]
+) -> None:
     """`doctor` goes on after its time-out, and leaves nothing behind when it ends."""
     env["AWS_ECR_TIMEOUT"] = "3"
 
@@ -93,7 +101,7 @@ def test_it_ends_when_nobody_waits_for_it(env, helper, hanging):
     gone(hanging())
 
 
-def test_it_is_in_a_group_of_its_own(helper, hanging):
+def test_it_is_in_a_group_of_its_own(helper: Helper, hanging: Callable[[], list[int]]) -> None:
     """Its group is not ours: what is sent to it reaches nobody else."""
     process = helper.start("get")
     give(process, HOST)
@@ -106,7 +114,9 @@ def test_it_is_in_a_group_of_its_own(helper, hanging):
     gone([pid, child])
 
 
-def test_on_a_terminal_it_can_ask(env, helper, home, aws):
+def test_on_a_terminal_it_can_ask(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+) -> None:
     """With a terminal it stays in the foreground: it asks for a code there, and gets it."""
     without_keys(env)
     script = write(
@@ -135,7 +145,9 @@ def test_on_a_terminal_it_can_ask(env, helper, home, aws):
     os.close(terminal)
 
 
-def test_it_leaves_nobody_behind_when_it_succeeds(env, helper, home, aws):
+def test_it_leaves_nobody_behind_when_it_succeeds(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+) -> None:
     """Where all is well the watcher goes as well: a run leaves no process of ours."""
     without_keys(env)
     script = write(home / "process.py", f"print({json.dumps(json.dumps(ANSWER))})\n")
@@ -150,7 +162,9 @@ def test_it_leaves_nobody_behind_when_it_succeeds(env, helper, home, aws):
             assert needle not in environment.read_bytes(), environment
 
 
-def test_it_prints_without_end(env, helper, home, aws):
+def test_it_prints_without_end(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+) -> None:
     """What it prints is read up to a limit, then it is ended."""
     without_keys(env)
     write(home / ".aws" / "config", "[default]\ncredential_process = cat /dev/zero\n")
@@ -163,7 +177,9 @@ def test_it_prints_without_end(env, helper, home, aws):
     assert aws.requests == 0
 
 
-def test_path_chooses_a_process_by_name(env, helper, home, aws):
+def test_path_chooses_a_process_by_name(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+) -> None:
     """A bare name is looked for in PATH, so another PATH may be another identity."""
     without_keys(env)
     write(home / ".aws" / "config", "[default]\ncredential_process = give-keys\n")
@@ -180,7 +196,9 @@ def test_path_chooses_a_process_by_name(env, helper, home, aws):
     assert aws.count("GetAuthorizationToken") == 3  # there is one entry for a source
 
 
-def test_path_is_no_condition_where_it_chooses_nothing(aws, env, helper, home):
+def test_path_is_no_condition_where_it_chooses_nothing(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """A process with an absolute path, or keys in variables: another PATH is the same identity."""
     write(home / ".aws" / "config", "[default]\ncredential_process = give-keys\n")
     secret = helper.get().secret
@@ -189,7 +207,9 @@ def test_path_is_no_condition_where_it_chooses_nothing(aws, env, helper, home):
     assert aws.count("GetAuthorizationToken") == 1
 
 
-def test_the_callers_directory_chooses_a_relative_path(env, helper, home, aws, monkeypatch):
+def test_the_callers_directory_chooses_a_relative_path(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a process is named relative to the caller's directory, its token is not kept."""
     without_keys(env)
     write(home / ".aws" / "config", "[default]\ncredential_process = ./give-keys\n")

@@ -638,7 +638,11 @@ def check(answer: Run, reason: str, cache: Path, *, hint: str = "", whole_hint: 
     assert not any(path.is_file() for path in cache.glob("[!.]*/*"))
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.set_up.__name__)
+@pytest.mark.parametrize(
+    "failure",
+    FAILURES,
+    ids=lambda failure: failure.set_up.__name__,
+)
 def test_a_failure_says_what_to_do(
     aws: FakeAWS, helper: Helper, home: Path, cache: Path, failure: Failure
 ) -> None:

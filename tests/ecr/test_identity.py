@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import botocore.exceptions
 import pytest
-from kit import HOST, HOUR, age_all, need, without_keys, write
+from fake_aws import FakeAWS
+from kit import HOST, HOUR, Helper, age_all, need, without_keys, write
 
 from docker_credential_ecr.ecr import explanation
-from docker_credential_ecr.errors import Denied, Ended, Refused, Unavailable
+from docker_credential_ecr.errors import Denied, Ended, HelperError, Refused, Unavailable
 
 CALL = "GetAuthorizationToken"
 ROLE = "arn:aws:iam::123456789012:role/puller"
@@ -34,7 +37,7 @@ else:
 """
 
 
-def fetch(env):
+def fetch(env: dict[str, str]) -> tuple[str, str]:
     """Return the kind of what a request for a token comes to, and what is said."""
     done = subprocess.run(
         [sys.executable, "-Pc", ASK], env=env, capture_output=True, text=True, check=True
@@ -43,7 +46,7 @@ def fetch(env):
     return kind, said
 
 
-def a_role(env, home):
+def a_role(env: dict[str, str], home: Path) -> None:
     without_keys(env)
     write(
         home / ".aws" / "config",
@@ -52,13 +55,13 @@ def a_role(env, home):
     )
 
 
-def a_web_identity(env, home):
+def a_web_identity(env: dict[str, str], home: Path) -> None:
     without_keys(env)
     env["AWS_ROLE_ARN"] = ROLE
     env["AWS_WEB_IDENTITY_TOKEN_FILE"] = write(home / "token", "WEB-IDENTITY-CANARY")
 
 
-def an_sso_session(env, home):
+def an_sso_session(env: dict[str, str], home: Path) -> None:
     without_keys(env)
     write(
         home / ".aws" / "config",
@@ -70,12 +73,14 @@ def an_sso_session(env, home):
     write(home / ".aws" / "sso" / "cache" / f"{name}.json", token)
 
 
-def nothing(env, home):
+def nothing(env: dict[str, str], home: Path) -> None:
     pass
 
 
 # Who is asked how; what AWS says; what that is.
-VERDICTS = [
+# Whose identity, which call fails, with which status and code, and what that is.
+Verdict = tuple[Callable[[dict[str, str], Path], None], str, int, str, type[HelperError]]
+VERDICTS: list[Verdict] = [
     (nothing, CALL, 400, "AccessDeniedException", Denied),
     (nothing, CALL, 400, "UnrecognizedClientException", Denied),
     (nothing, CALL, 400, "InvalidSignatureException", Denied),
@@ -101,7 +106,9 @@ VERDICTS = [
 
 
 @pytest.mark.parametrize("verdict", VERDICTS, ids=[f"{v[1]}-{v[2]}-{v[3]}" for v in VERDICTS])
-def test_what_an_error_of_aws_is(aws, env, home, verdict):
+def test_what_an_error_of_aws_is(
+    aws: FakeAWS, env: dict[str, str], home: Path, verdict: Verdict
+) -> None:
     """A refused identity, a session that has ended, a mistake, nobody there: four kinds."""
     identity, operation, status, code, kind = verdict
     identity(env, home)
@@ -127,7 +134,7 @@ TROUBLE = [
 
 @pytest.mark.parametrize("looking", [False, True])
 @pytest.mark.parametrize("error", TROUBLE, ids=[str(error) or "memory" for error in TROUBLE])
-def test_trouble_of_this_machine_is_no_refusal(error, looking):
+def test_trouble_of_this_machine_is_no_refusal(error: Exception, looking: bool) -> None:
     """No descriptor, no memory, a disk that fails: nobody has refused, an old token may serve."""
     said = explanation.explain(error, NAMES, looking=looking)
 
@@ -136,7 +143,9 @@ def test_trouble_of_this_machine_is_no_refusal(error, looking):
 
 
 @pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
-def test_a_file_that_cannot_be_read_is_not_an_identity_without_it(aws, env, variable):
+def test_a_file_that_cannot_be_read_is_not_an_identity_without_it(
+    aws: FakeAWS, env: dict[str, str], variable: str
+) -> None:
     """Botocore takes a file that a disk does not give for one that is not there: we do not."""
     without_keys(env)
     env[variable] = "/proc/self/mem"  # which opens, and fails to be read: EIO
@@ -148,7 +157,7 @@ def test_a_file_that_cannot_be_read_is_not_an_identity_without_it(aws, env, vari
     assert aws.requests == 0
 
 
-def test_a_file_that_is_not_there_is_no_trouble(aws, env):
+def test_a_file_that_is_not_there_is_no_trouble(aws: FakeAWS, env: dict[str, str]) -> None:
     """Without the file there is nobody to ask as, and that is said."""
     without_keys(env)
     env["AWS_CONFIG_FILE"] = "/no/such/file"
@@ -158,7 +167,9 @@ def test_a_file_that_is_not_there_is_no_trouble(aws, env):
 
 
 @pytest.mark.parametrize("descriptors", range(6, 16))
-def test_without_descriptors_a_valid_token_still_serves(aws, env, helper, home, cache, descriptors):
+def test_without_descriptors_a_valid_token_still_serves(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, cache: Path, descriptors: int
+) -> None:
     """Wherever the last descriptor goes, a renewal that cannot be made refuses nobody."""
     need("prlimit")
     a_role(env, home)
@@ -172,7 +183,7 @@ def test_without_descriptors_a_valid_token_still_serves(aws, env, helper, home, 
     assert said.status == 0 or "refused" not in said.stdout
 
 
-def test_nobody_asked_for_a_registry_called_sts(helper):
+def test_nobody_asked_for_a_registry_called_sts(helper: Helper) -> None:
     """Without credentials `token` and `doctor` name what they are for: no registry is invented."""
     said = helper("token")
 
@@ -181,7 +192,7 @@ def test_nobody_asked_for_a_registry_called_sts(helper):
     assert '"sts"' not in said.stderr + helper("doctor", "--offline").stdout
 
 
-def test_the_callers_identity_that_is_refused(aws, helper):
+def test_the_callers_identity_that_is_refused(aws: FakeAWS, helper: Helper) -> None:
     """A refusal of GetCallerIdentity is said of the caller's identity, not of a registry."""
     aws.fault("GetCallerIdentity", status=403, code="InvalidClientTokenId", message="CANARY")
 

@@ -7,12 +7,14 @@ import os
 import socket
 import subprocess
 import threading
+from pathlib import Path
+from typing import Any, Self
 
 import botocore.awsrequest
 import botocore.session
 import pytest
 from fake_aws import FakeAWS
-from kit import ACCOUNT, HOST, need, without_keys, write
+from kit import ACCOUNT, HOST, Helper, need, without_keys, write
 
 from docker_credential_ecr import registry
 from docker_credential_ecr.deadline import Deadline
@@ -25,11 +27,11 @@ FLAGS = [(fips, dual) for fips in ("", "true") for dual in ("", "true")]
 UNKNOWN = f"{ACCOUNT}.dkr.ecr.eusc-fr-east-1.amazonaws.eu"
 
 
-def requested(session, region):
+def requested(session: Any, region: str) -> str | None:
     """Return the URL that a session requests a token of, or None if it knows of none."""
-    seen = []
+    seen: list[str] = []
 
-    def send(request, **_):
+    def send(request: Any, **_: object) -> Any:
         seen.append(request.url)
         return botocore.awsrequest.AWSResponse(request.url, 500, {}, None)
 
@@ -41,7 +43,9 @@ def requested(session, region):
 
 
 @pytest.mark.parametrize(("fips", "dual_stack"), FLAGS)
-def test_what_is_surveyed_is_what_botocore_requests(env, monkeypatch, fips, dual_stack):
+def test_what_is_surveyed_is_what_botocore_requests(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, fips: str, dual_stack: str
+) -> None:
     """For each partition, with FIPS and dual-stack by variables: not what ``meta`` says."""
     env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "CANARY"}
     env |= {"AWS_MAX_ATTEMPTS": "1"}
@@ -55,6 +59,7 @@ def test_what_is_surveyed_is_what_botocore_requests(env, monkeypatch, fips, dual
 
     for region in registry.REGIONS:
         where = registry.parse(registry.private_host(ACCOUNT, region))
+        assert where is not None
         found = request.survey(where, None, env, Deadline(25, "a test"), offline=True)
 
         # Its older tables know no dual-stack endpoint of some partitions, its rule sets do.
@@ -63,7 +68,7 @@ def test_what_is_surveyed_is_what_botocore_requests(env, monkeypatch, fips, dual
         assert found.endpoint == found.plain_endpoint
 
 
-def test_doctor_names_the_endpoint_that_is_requested(helper):
+def test_doctor_names_the_endpoint_that_is_requested(helper: Helper) -> None:
     """For an isolated region's dual-stack ``meta.endpoint_url`` has another domain."""
     host = f"{ACCOUNT}.dkr.ecr.us-iso-east-1.c2s.ic.gov"
     keys = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "CANARY"}
@@ -73,7 +78,9 @@ def test_doctor_names_the_endpoint_that_is_requested(helper):
     assert "ecr.us-iso-east-1.api.aws.ic.gov" in said.stdout
 
 
-def test_an_endpoint_of_a_services_section(aws, env, helper, home):
+def test_an_endpoint_of_a_services_section(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """A profile's ``services`` names one endpoint for a service, and the call goes there."""
     del env["AWS_ENDPOINT_URL"]
     write(
@@ -85,7 +92,9 @@ def test_an_endpoint_of_a_services_section(aws, env, helper, home):
     assert aws.count(CALL) == 1
 
 
-def test_an_endpoint_of_a_services_section_is_ignored_for_fips(aws, env, helper, home):
+def test_an_endpoint_of_a_services_section_is_ignored_for_fips(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """A FIPS registry is refused there as with every endpoint that is none of FIPS."""
     del env["AWS_ENDPOINT_URL"]
     write(
@@ -102,13 +111,13 @@ def test_an_endpoint_of_a_services_section_is_ignored_for_fips(aws, env, helper,
 class Refusing:
     """A proxy that counts who connects, and refuses."""
 
-    def __init__(self):
-        self.asked = []
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def _serve(self):
+    def _serve(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._socket.accept()
@@ -116,16 +125,18 @@ class Refusing:
                     self.asked.append(connection.recv(1 << 16))
                     connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._socket.close()
 
 
 @pytest.mark.parametrize("flavour", ["", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_USE_FIPS_ENDPOINT"])
 @pytest.mark.parametrize("role", ["", "of a rule", "of a profile"])
-def test_a_region_that_botocore_does_not_know(env, helper, home, flavour, role):
+def test_a_region_that_botocore_does_not_know(
+    env: dict[str, str], helper: Helper, home: Path, flavour: str, role: str
+) -> None:
     """It would ask another partition's host, with a signed request: nobody is asked at all."""
     env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "SECRET-CANARY"}
     if flavour:
@@ -149,7 +160,9 @@ def test_a_region_that_botocore_does_not_know(env, helper, home, flavour, role):
     assert "pip install --upgrade botocore" in said.stderr
 
 
-def test_a_region_that_botocore_does_not_know_with_an_endpoint(aws, helper):
+def test_a_region_that_botocore_does_not_know_with_an_endpoint(
+    aws: FakeAWS, helper: Helper
+) -> None:
     """Who names the endpoint is served: it goes where the user says."""
     assert helper.get(UNKNOWN).secret in aws.issued
 
@@ -160,7 +173,7 @@ SETTINGS = ["AWS_CA_BUNDLE", "ca_bundle", "REQUESTS_CA_BUNDLE"]
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Return (certificate, key) of a server on the loopback."""
     need("openssl")
     folder = tmp_path_factory.mktemp("tls")
@@ -174,7 +187,7 @@ def certificate(tmp_path_factory):
     return str(folder / "cert"), str(folder / "key")
 
 
-def trust(setting, path, env, home):
+def trust(setting: str, path: str, env: dict[str, str], home: Path) -> None:
     if setting == "ca_bundle":
         write(home / ".aws" / "config", f"[default]\nca_bundle = {path}\n")
     else:
@@ -183,7 +196,9 @@ def trust(setting, path, env, home):
 
 @pytest.mark.parametrize("blank", ["", "  "])
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_authorities_that_are_empty_are_as_if_unset(aws, env, helper, home, setting, blank):
+def test_authorities_that_are_empty_are_as_if_unset(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, setting: str, blank: str
+) -> None:
     """A variable that a script left empty breaks nothing."""
     trust(setting, blank, env, home)
 
@@ -191,7 +206,9 @@ def test_authorities_that_are_empty_are_as_if_unset(aws, env, helper, home, sett
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_authorities_behind_an_empty_setting(env, helper, home, certificate, setting):
+def test_authorities_behind_an_empty_setting(
+    env: dict[str, str], helper: Helper, home: Path, certificate: tuple[str, str], setting: str
+) -> None:
     """What comes after an empty setting in botocore's order counts."""
     env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "SECRET-CANARY"}
     for other in SETTINGS[: SETTINGS.index(setting)]:
@@ -204,7 +221,9 @@ def test_authorities_behind_an_empty_setting(env, helper, home, certificate, set
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_authorities_that_name_no_file(env, helper, home, certificate, setting):
+def test_authorities_that_name_no_file(
+    env: dict[str, str], helper: Helper, home: Path, certificate: tuple[str, str], setting: str
+) -> None:
     """The error names the setting and the file: neither is TLS broken nor the network."""
     env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "SECRET-CANARY"}
     trust(setting, f"{home}/nothing.pem", env, home)

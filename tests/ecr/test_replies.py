@@ -16,9 +16,11 @@ import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import canaries
 import pytest
+from _pytest.mark import ParameterSet
 from canaries import Source
 from fake_aws import FakeAWS
 from kit import CALL, HOST, LIFE, PUBLIC, PUBLIC_CALL, ROLE, Helper, age, entries
@@ -40,7 +42,7 @@ class Reply:
 
     operation: str
     name: str
-    fault: dict[str, object]  # as FakeAWS.fault takes it
+    fault: dict[str, Any]  # as FakeAWS.fault takes it
     says: str = ""  # a pattern of the reason, for the registry's host; empty: it is served
     hint: str = ""  # which one of the hints has in it
     old: str = ""  # what becomes of a token still valid: it "serves", "stays" on disk, or "goes"
@@ -54,35 +56,35 @@ class Reply:
 # How replies are made: each returns what ``FakeAWS.fault`` takes.
 
 
-def body(content: object, **how: object) -> dict[str, object]:
+def body(content: object, **how: object) -> dict[str, Any]:
     """Return a reply of status 200 with ``content``: bytes, a text, or a document as JSON."""
     if not isinstance(content, bytes | str):
         content = json.dumps(content)
     return {"body": content.encode() if isinstance(content, str) else content, **how}
 
 
-def wire(head: str, content: bytes = b"") -> dict[str, object]:
+def wire(head: str, content: bytes = b"") -> dict[str, Any]:
     """Return a reply of these bytes: a status line and headers, then the content."""
     return {"raw": head.replace("\n", "\r\n").encode("latin-1") + b"\r\n\r\n" + content}
 
 
-def elsewhere(reply: dict[str, object], status: int) -> dict[str, object]:
+def elsewhere(reply: dict[str, Any], status: int) -> dict[str, Any]:
     """Return ``reply`` as that of a redirection, which nobody is to follow."""
     return {**reply, "status": status, "headers": {"Location": "http://127.0.0.1:1/CANARY"}}
 
 
-def refusal(status: int, code: object, message: object = "CANARY") -> dict[str, object]:
+def refusal(status: int, code: object, message: object = "CANARY") -> dict[str, Any]:
     """Return a refusal in JSON."""
     return body({"__type": code, "message": message}, status=status)
 
 
-def xml_refusal(status: int, code: str) -> dict[str, object]:
+def xml_refusal(status: int, code: str) -> dict[str, Any]:
     """Return a refusal as STS makes it."""
     error = f"<Error><Code>{code}</Code><Message>CANARY</Message></Error>"
     return body(f"<ErrorResponse>{error}</ErrorResponse>", status=status, kind="text/xml")
 
 
-def changed(document: dict[str, object], changes: dict[str, object]) -> dict[str, object]:
+def changed(document: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return ``document`` with ``changes``; ``None`` leaves a key out."""
     return {k: v for k, v in {**document, **changes}.items() if v is not None}
 
@@ -91,7 +93,7 @@ def basic(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def data(**changes: object) -> dict[str, object]:
+def data(**changes: object) -> dict[str, Any]:
     """Return the authorization data of ECR."""
     made = {
         "authorizationToken": basic("AWS:CANARYpassword"),
@@ -101,20 +103,20 @@ def data(**changes: object) -> dict[str, object]:
     return changed(made, changes)
 
 
-def ecr(**changes: object) -> dict[str, object]:
+def ecr(**changes: object) -> dict[str, Any]:
     return body({"authorizationData": [data(**changes)]})
 
 
-def public(**changes: object) -> dict[str, object]:
+def public(**changes: object) -> dict[str, Any]:
     return body({"authorizationData": data(proxyEndpoint=None, **changes)})
 
 
-def literally(reply: dict[str, object], text: str) -> dict[str, object]:
+def literally(reply: dict[str, Any], text: str) -> dict[str, Any]:
     """Return ``reply`` with ``text`` in place of the text "@": numbers that JSON's writer refuses."""
     return {**reply, "body": bytes(reply["body"]).replace(b'"@"', text.encode())}
 
 
-def keys(**changes: object) -> dict[str, object]:
+def keys(**changes: object) -> dict[str, Any]:
     """Return the keys that a container's or an instance's service gives."""
     made = {
         "Code": "Success",
@@ -126,7 +128,7 @@ def keys(**changes: object) -> dict[str, object]:
     return body(changed(made, changes))
 
 
-def sso_keys(**changes: object) -> dict[str, object]:
+def sso_keys(**changes: object) -> dict[str, Any]:
     made = {
         "accessKeyId": "ASIACANARY",
         "secretAccessKey": "SECRET-CANARY",
@@ -136,7 +138,7 @@ def sso_keys(**changes: object) -> dict[str, object]:
     return body({"roleCredentials": changed(made, changes)})
 
 
-def xml(content: str, before: str = "") -> dict[str, object]:
+def xml(content: str, before: str = "") -> dict[str, Any]:
     """Return a reply of AssumeRole."""
     return body(
         f'{before}<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
@@ -145,7 +147,7 @@ def xml(content: str, before: str = "") -> dict[str, object]:
     )
 
 
-def role_keys(**changes: object) -> dict[str, object]:
+def role_keys(**changes: object) -> dict[str, Any]:
     made = {
         "AccessKeyId": "ASIACANARY",
         "SecretAccessKey": "SECRET-CANARY",
@@ -429,7 +431,7 @@ SOURCES = {
 }
 
 
-def rows(replies: Iterable[Reply], defect: str, kind: str) -> list[object]:
+def rows(replies: Iterable[Reply], defect: str, kind: str) -> list[ParameterSet]:
     """Return what parametrizes a test; a row whose field ``defect`` says so must fail.
 
     Of each operation's rows of a kind, which that field says, the first is in the short form.
@@ -455,7 +457,7 @@ def set_up(reply: Reply, helper: Helper, home: Path, aws: FakeAWS) -> str:
 
 
 @pytest.mark.parametrize("reply", rows(REPLIES, "fails", "says"))
-def test_a_false_reply(aws, helper, home, cache, reply):
+def test_a_false_reply(aws: FakeAWS, helper: Helper, home: Path, cache: Path, reply: Reply) -> None:
     """One line of reason and a hint, nothing of the reply on a stream or the disk, no defect."""
     host = set_up(reply, helper, home, aws)
     aws.fault(reply.operation, **reply.fault)
@@ -469,8 +471,8 @@ def test_a_false_reply(aws, helper, home, cache, reply):
     if not reply.says:
         assert answer.secret
         (entry,) = entries(cache, host)
-        expires = int(re.search(r"^expires (\d+)$", entry.read_text(), re.MULTILINE)[1])
-        assert expires <= time.time() + LIFE
+        (expires,) = re.findall(r"^expires (\d+)$", entry.read_text(), re.MULTILINE)
+        assert int(expires) <= time.time() + LIFE
         return
     assert answer.status == 1
     [reason] = answer.stdout.splitlines()
@@ -488,7 +490,9 @@ def test_a_false_reply(aws, helper, home, cache, reply):
 
 
 @pytest.mark.parametrize("reply", rows((reply for reply in REPLIES if reply.old), "harms", "old"))
-def test_what_a_false_reply_does_to_a_token_at_hand(aws, helper, home, cache, reply):
+def test_what_a_false_reply_does_to_a_token_at_hand(
+    aws: FakeAWS, helper: Helper, home: Path, cache: Path, reply: Reply
+) -> None:
     """Of who is not there the valid token takes the place; it goes only if AWS itself refuses."""
     host = set_up(reply, helper, home, aws)
     if reply.operation == PUBLIC_CALL:

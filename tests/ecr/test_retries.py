@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
-from kit import HOUR, age_all, without_keys, write
+from fake_aws import FakeAWS
+from kit import HOUR, Helper, age_all, without_keys, write
 
 CALL = "GetAuthorizationToken"
 ROLE = "arn:aws:iam::123456789012:role/puller"
 THROTTLED = {"status": 400, "code": "ThrottlingException"}
 
 
-def test_a_fault_is_asked_of_three_times(aws, helper):
+def test_a_fault_is_asked_of_three_times(aws: FakeAWS, helper: Helper) -> None:
     """Of a service that fails with 500, one get makes three calls, in about a second."""
     aws.fault(CALL, status=500, code="ServerException")
 
@@ -24,7 +26,7 @@ def test_a_fault_is_asked_of_three_times(aws, helper):
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_fault_in_the_middle_heals(aws, helper, status):
+def test_a_fault_in_the_middle_heals(aws: FakeAWS, helper: Helper, status: int) -> None:
     """Two failures of whatever kind, then an answer: the user sees nothing of them."""
     aws.fault(CALL, status=status, code="Unknown", times=2)
 
@@ -32,7 +34,7 @@ def test_a_fault_in_the_middle_heals(aws, helper, status):
     assert aws.count(CALL) == 3
 
 
-def test_throttling_is_asked_of_five_times(aws, helper):
+def test_throttling_is_asked_of_five_times(aws: FakeAWS, helper: Helper) -> None:
     """While AWS throttles without end, one get makes five calls, and not five times three."""
     aws.fault(CALL, **THROTTLED)
 
@@ -43,7 +45,7 @@ def test_throttling_is_asked_of_five_times(aws, helper):
     assert aws.count(CALL) == 5
 
 
-def test_too_many_requests_is_throttling_whatever_its_code(aws, helper):
+def test_too_many_requests_is_throttling_whatever_its_code(aws: FakeAWS, helper: Helper) -> None:
     """Status 429 alone says that there were too many."""
     aws.fault(CALL, status=429, code="SomethingNew", times=3)
 
@@ -51,7 +53,9 @@ def test_too_many_requests_is_throttling_whatever_its_code(aws, helper):
     assert aws.count(CALL) == 4
 
 
-def test_a_role_and_the_token_share_the_tries(aws, env, helper, home):
+def test_a_role_and_the_token_share_the_tries(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """All services of an answer together are asked again twice: STS fails once, ECR without end."""
     without_keys(env)
     env["AWS_PROFILE"] = "app"
@@ -70,7 +74,9 @@ def test_a_role_and_the_token_share_the_tries(aws, env, helper, home):
 
 
 @pytest.mark.parametrize("operation", ["AssumeRole", "GetRoleCredentials"])
-def test_what_a_credential_source_asks_is_bounded_too(aws, env, helper, home, operation):
+def test_what_a_credential_source_asks_is_bounded_too(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, operation: str
+) -> None:
     """STS and SSO are asked by botocore's own providers: three calls while they fail."""
     without_keys(env)
     if operation == "AssumeRole":
@@ -95,7 +101,9 @@ def test_what_a_credential_source_asks_is_bounded_too(aws, env, helper, home, op
 
 
 @pytest.mark.parametrize("operation", ["MetadataToken", "ContainerCredentials"])
-def test_a_metadata_service_that_fails_is_left_alone(aws, env, helper, operation):
+def test_a_metadata_service_that_fails_is_left_alone(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, operation: str
+) -> None:
     """The instance's and the container's service are asked at most three times as well."""
     without_keys(env)
     if operation == "MetadataToken":
@@ -110,7 +118,7 @@ def test_a_metadata_service_that_fails_is_left_alone(aws, env, helper, operation
     assert 0 < aws.requests <= 3
 
 
-def test_what_aws_asks_us_to_wait_is_waited(aws, helper):
+def test_what_aws_asks_us_to_wait_is_waited(aws: FakeAWS, helper: Helper) -> None:
     """``x-amz-retry-after`` is in milliseconds, and the pause is not shorter."""
     aws.fault(CALL, **THROTTLED, times=1, headers={"x-amz-retry-after": "2500"})
 
@@ -121,7 +129,9 @@ def test_what_aws_asks_us_to_wait_is_waited(aws, helper):
     assert aws.count(CALL) == 2
 
 
-def test_a_wait_beyond_the_time_out_is_not_begun(aws, env, helper):
+def test_a_wait_beyond_the_time_out_is_not_begun(
+    aws: FakeAWS, env: dict[str, str], helper: Helper
+) -> None:
     """Who is asked to wait for longer than there is time says so at once."""
     env["AWS_ECR_TIMEOUT"] = "10"
     aws.fault(CALL, **THROTTLED, headers={"x-amz-retry-after": "60000"})
@@ -135,7 +145,9 @@ def test_a_wait_beyond_the_time_out_is_not_begun(aws, env, helper):
 
 
 @pytest.mark.parametrize("asked", ["", "-5", "soon", "1e9", "9" * 400])
-def test_a_wait_that_makes_no_sense(aws, env, helper, asked):
+def test_a_wait_that_makes_no_sense(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, asked: str
+) -> None:
     """A header that is no number is as if it were not there; no number is too large to judge."""
     env["AWS_ECR_TIMEOUT"] = "10"
     aws.fault(CALL, status=500, code="X", times=1, headers={"x-amz-retry-after": asked})
@@ -147,7 +159,9 @@ def test_a_wait_that_makes_no_sense(aws, env, helper, asked):
 
 
 @pytest.mark.parametrize("calls", [1, 2, 7])
-def test_the_users_number_of_attempts_wins(aws, env, helper, calls):
+def test_the_users_number_of_attempts_wins(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, calls: int
+) -> None:
     """AWS_MAX_ATTEMPTS counts the calls of a service that fails."""
     env["AWS_MAX_ATTEMPTS"] = str(calls)
     aws.fault(CALL, status=500, code="ServerException")
@@ -156,7 +170,7 @@ def test_the_users_number_of_attempts_wins(aws, env, helper, calls):
     assert aws.count(CALL) == calls
 
 
-def test_the_profiles_number_of_attempts_wins(aws, helper, home):
+def test_the_profiles_number_of_attempts_wins(aws: FakeAWS, helper: Helper, home: Path) -> None:
     """So does ``max_attempts`` in the AWS config file."""
     write(home / ".aws" / "config", "[default]\nmax_attempts = 2\n")
     aws.fault(CALL, status=500, code="ServerException")
@@ -166,7 +180,9 @@ def test_the_profiles_number_of_attempts_wins(aws, helper, home):
 
 
 @pytest.mark.parametrize(("mode", "calls"), [("legacy", 5), ("standard", 3)])
-def test_a_retry_mode_of_the_users_is_botocores_to_keep(aws, env, helper, mode, calls):
+def test_a_retry_mode_of_the_users_is_botocores_to_keep(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, mode: str, calls: int
+) -> None:
     """AWS_RETRY_MODE hands it over: botocore's own number of calls, and ours not on top."""
     env["AWS_RETRY_MODE"] = mode
     aws.fault(CALL, status=500, code="ServerException")
@@ -175,7 +191,7 @@ def test_a_retry_mode_of_the_users_is_botocores_to_keep(aws, env, helper, mode, 
     assert aws.count(CALL) == calls
 
 
-def test_attempts_that_are_no_number(aws, env, helper):
+def test_attempts_that_are_no_number(aws: FakeAWS, env: dict[str, str], helper: Helper) -> None:
     """A setting that is no number is named; nobody is asked."""
     env["AWS_MAX_ATTEMPTS"] = "many"
 
@@ -186,7 +202,9 @@ def test_attempts_that_are_no_number(aws, env, helper):
     assert aws.requests == 0
 
 
-def test_a_service_that_hangs_is_asked_within_the_time(aws, env, helper):
+def test_a_service_that_hangs_is_asked_within_the_time(
+    aws: FakeAWS, env: dict[str, str], helper: Helper
+) -> None:
     """No try goes beyond the time-out, and each is a call that is counted."""
     env["AWS_ECR_TIMEOUT"] = "4"
     aws.fault(CALL, hang=True)
@@ -203,7 +221,9 @@ def test_a_service_that_hangs_is_asked_within_the_time(aws, env, helper):
     [{"status": 500, "code": "ServerException"}, THROTTLED, {"hang": True}, {"drop": True}],
     ids=["500", "throttled", "hang", "drop"],
 )
-def test_with_a_valid_token_at_hand_nobody_waits(aws, helper, cache, fault):
+def test_with_a_valid_token_at_hand_nobody_waits(
+    aws: FakeAWS, helper: Helper, cache: Path, fault: dict[str, object]
+) -> None:
     """A renewal that must come first gives up after two seconds, and the old token serves."""
     token = helper.get().secret
     age_all(cache, 12 * HOUR - 300)  # five minutes before its end
@@ -216,7 +236,9 @@ def test_with_a_valid_token_at_hand_nobody_waits(aws, helper, cache, fault):
     assert 1 <= aws.count(CALL) - 1 <= 5
 
 
-def test_an_identity_provider_that_is_slow_is_no_refusal(aws, env, helper, home):
+def test_an_identity_provider_that_is_slow_is_no_refusal(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
     """IDPCommunicationError says that STS could not reach it: it is asked again, like a fault."""
     without_keys(env)
     env["AWS_ROLE_ARN"] = ROLE

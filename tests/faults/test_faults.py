@@ -13,7 +13,9 @@ import json
 import os
 import queue
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +67,7 @@ class Conversation:
         answer = json.loads(result.stdout)
         must(answer["ServerURL"] == HOST, "another server")
         must(answer["Username"] == "AWS", "another user")
-        return answer["Secret"]
+        return str(answer["Secret"])
 
     def rightful(self, home: Home) -> set[str]:
         mine = (home.key, REGION)
@@ -167,7 +169,7 @@ class Kubelet(Conversation):
         answer = json.loads(result.stdout)
         if "auth" in answer:
             must(list(answer["auth"]) == [HOST], "another server")
-            return answer["auth"][HOST]["password"]
+            return str(answer["auth"][HOST]["password"])
         return super().secret(result)
 
 
@@ -268,8 +270,8 @@ class Configure(Conversation):
 
     args = ("configure", HOST)
     stdin = ""
-    before = DOCKER
-    wanted = CONFIGURED
+    before: dict[str, Any] = DOCKER
+    wanted: dict[str, Any] = CONFIGURED
 
     def prepare(self, home: Home) -> None:
         home.clean()
@@ -319,8 +321,11 @@ CONVERSATIONS = [
 ]  # fmt: skip
 
 
+Homes = queue.SimpleQueue[Home]
+
+
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory):
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
     """As many homes as are tortured at once."""
     folder = tmp_path_factory.mktemp("homes")
     library = build(folder)
@@ -338,7 +343,7 @@ def record(kind: type[Conversation], home: Home) -> list[Case]:
     conversation.prepare(home)
     case = Case(0, "", "", "nothing")
     result = home.run(*conversation.args, stdin=conversation.stdin, case=case)
-    found = cases(home.log())
+    found: list[Case] = cases(home.log())
     assert result.status == 0, result
     conversation.judge(home, case, result)
     conversation.after(home, case, result)
@@ -366,7 +371,7 @@ def attempt(kind: type[Conversation], homes: queue.SimpleQueue[Home], case: Case
 @pytest.mark.proof
 @pytest.mark.server
 @pytest.mark.parametrize("kind", CONVERSATIONS, ids=lambda kind: kind.__name__.lower())
-def test_every_call_may_fail(homes, proof, kind):
+def test_every_call_may_fail(homes: Homes, proof: bool, kind: type[Conversation]) -> None:
     """See this file's docstring; the message names each case that was not right."""
     home = homes.get()
     possible = record(kind, home)
@@ -385,7 +390,7 @@ def test_every_call_may_fail(homes, proof, kind):
 
 
 @pytest.mark.server
-def test_every_kind_of_call_is_seen(homes):
+def test_every_kind_of_call_is_seen(homes: Homes) -> None:
     """The library stands before the calls of this interpreter: without that, nothing is proven."""
     home = homes.get()
     seen: set[str] = set()

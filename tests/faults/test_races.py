@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from kit import HOST
 
 from docker_credential_ecr import cache, keeping
 
+Meanwhile = Callable[[Callable[[], object]], None]
 SECONDS = 2  # of trying; one in some hundred goes wrong where anything does
 
 
 @pytest.fixture
-def meanwhile():
+def meanwhile() -> Iterator[Meanwhile]:
     """Return a function that has something done again and again, until the test is over."""
     over = threading.Event()
-    threads = []
+    threads: list[threading.Thread] = []
 
-    def start(work):
-        def repeat():
+    def start(work: Callable[[], object]) -> None:
+        def repeat() -> None:
             while not over.is_set():
                 work()
 
@@ -46,7 +49,9 @@ def login(now: float) -> cache.Token:
     )
 
 
-def test_an_empty_directory_is_swept_while_an_entry_is_written(tmp_path, meanwhile):
+def test_an_empty_directory_is_swept_while_an_entry_is_written(
+    tmp_path: Path, meanwhile: Meanwhile
+) -> None:
     """A directory that goes between its making and the writing is made again: the disk is well."""
     folder = str(tmp_path)
     meanwhile(lambda: keeping.sweep(folder))
@@ -64,7 +69,7 @@ def test_an_empty_directory_is_swept_while_an_entry_is_written(tmp_path, meanwhi
     assert failed == 0, f"{failed} of {tried} logins were not kept"
 
 
-def test_a_directory_is_swept_while_it_is_erased(tmp_path, meanwhile):
+def test_a_directory_is_swept_while_it_is_erased(tmp_path: Path, meanwhile: Meanwhile) -> None:
     """An erase that meets a sweep leaves its mark and says that all went."""
     folder = str(tmp_path)
     meanwhile(lambda: keeping.sweep(folder))
@@ -81,7 +86,7 @@ def test_a_directory_is_swept_while_it_is_erased(tmp_path, meanwhile):
     assert failed == 0, f"{failed} of {tried} logouts left no mark"
 
 
-def test_two_write_and_one_erases(tmp_path, meanwhile):
+def test_two_write_and_one_erases(tmp_path: Path, meanwhile: Meanwhile) -> None:
     """Writers and erasers of one host do not disturb each other; what is there is whole."""
     folder = str(tmp_path)
     meanwhile(lambda: keeping.erase(folder, HOST))

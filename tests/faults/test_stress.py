@@ -16,6 +16,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -281,7 +282,7 @@ class Machine:
 
     # Afterwards.
 
-    def files(self) -> list[Path]:
+    def files(self) -> Sequence[Path]:
         found = [path for host in HOSTS for path in (self.cache / host).glob("*")]
         return [path for path in found if path.is_file()]
 
@@ -301,7 +302,7 @@ def _replace(path: Path, text: str, pick: random.Random) -> None:
 
 
 @pytest.fixture
-def machine(tmp_path, proof):
+def machine(tmp_path: Path, proof: bool) -> Iterator[Machine]:
     seed = int(os.environ.get("STRESS_SEED") or random.randrange(1_000_000))
     print(f"STRESS_SEED={seed}")  # noqa: T201 - the figures of a proof
     with Clocked() as aws:
@@ -312,7 +313,7 @@ def machine(tmp_path, proof):
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.server
-def test_every_answer_belongs_to_its_identity(machine):
+def test_every_answer_belongs_to_its_identity(machine: Machine) -> None:
     """No answer is foreign, expired or from before a logout; nothing is orphaned, all is whole."""
     targets = [machine.rewrite, machine.kill, *[machine.work] * WORKERS]
     threads = [
@@ -345,8 +346,10 @@ def test_every_answer_belongs_to_its_identity(machine):
     for path in old:
         os.utime(path, (time.time() - 3600,) * 2)
     for host in HOSTS:
-        assert machine.run("erase", stdin=host, profile=PROFILES[0]).returncode == 0
-        assert machine.run("get", stdin=host, profile=PROFILES[0]).returncode == 0
+        for action in ("erase", "get"):
+            done = machine.run(action, stdin=host, profile=PROFILES[0])
+            assert done is not None
+            assert done.returncode == 0
     left = [path.name for path in old if path.exists()]
     print(f"{len(old)} temporary files swept")  # noqa: T201 - the figures of a proof
     assert not left

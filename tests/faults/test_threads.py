@@ -10,9 +10,11 @@ import json
 import os
 import re
 import time
+from pathlib import Path
 
 import pytest
-from kit import CALL, HOST, ROLE, entries, login, need, without_keys, write
+from fake_aws import FakeAWS
+from kit import CALL, HOST, ROLE, Helper, Run, entries, login, need, without_keys, write
 
 REQUEST = json.dumps(
     {
@@ -29,7 +31,7 @@ def user() -> int:
 
 
 @pytest.fixture
-def free(home):
+def free(home: Path) -> tuple[str, ...]:
     """Return what to put before a command to run it as that user, who owns the home."""
     need("prlimit")
     if os.geteuid():
@@ -44,31 +46,33 @@ def free(home):
 
 
 @pytest.fixture
-def alone(free, helper):
+def alone(free: tuple[str, ...], helper: Helper) -> tuple[str, ...]:
     """Return what to put before a command so that it can have no thread and no other process."""
     for name in [name for name in helper.env if name.startswith("COVERAGE_")]:
         del helper.env[name]  # it keeps its figures where that user cannot write
     wrap = (*free, "prlimit", "--nproc=1", "--")
     start = "import _thread; _thread.start_new_thread(print, ())"
-    helper.path, path = "/usr/bin/env", helper.path
+    helper.path, path = Path("/usr/bin/env"), helper.path
     assert helper("python3", "-c", start, wrap=wrap).status != 0, "a thread can be had all the same"
     helper.path = path
     return wrap
 
 
 @pytest.fixture
-def entry(aws, helper, cache, alone, free):
+def entry(
+    aws: FakeAWS, helper: Helper, cache: Path, alone: tuple[str, ...], free: tuple[str, ...]
+) -> Path:
     """Return the entry of a token that was fetched just now."""
     assert helper.get(wrap=free).status == 0
     [path] = entries(cache)
     return path
 
 
-def age(path, time_):
+def age(path: Path, time_: str) -> str:
     """Shift the times of an entry so that ``time_`` passed a minute ago; return its secret."""
     text = path.read_text()
-    found = re.search(rf"^{time_} (\d+)$", text, re.MULTILINE)
-    shift = int(time.time()) - 60 - int(found[1])
+    (found,) = re.findall(rf"^{time_} (\d+)$", text, re.MULTILINE)
+    shift = int(time.time()) - 60 - int(found)
     path.write_text(
         re.sub(
             r"^(issued|refresh|renew|expires) (\d+)$",
@@ -77,34 +81,36 @@ def age(path, time_):
             flags=re.MULTILINE,
         )
     )
-    return json.loads(text.rstrip("\n").rpartition("\n")[2])
+    return str(json.loads(text.rstrip("\n").rpartition("\n")[2]))
 
 
-def plain(answer):
+def plain(answer: Run) -> str:
     """Return the secret of an answer that succeeded and has nothing to say beside."""
     assert (answer.status, answer.stderr) == (0, "")
     return answer.secret
 
 
-def of_kubelet(answer):
+def of_kubelet(answer: Run) -> str:
     assert (answer.status, answer.stderr) == (0, "")
-    return json.loads(answer.stdout)["auth"][HOST]["password"]
+    return str(json.loads(answer.stdout)["auth"][HOST]["password"])
 
 
-def test_a_hit(aws, helper, entry, alone):
+def test_a_hit(aws: FakeAWS, helper: Helper, entry: Path, alone: tuple[str, ...]) -> None:
     """A token on disk needs no thread."""
     assert plain(helper.get(wrap=alone)) in aws.issued
     assert aws.count(CALL) == 1
 
 
-def test_a_hit_that_is_due(aws, helper, entry, alone):
+def test_a_hit_that_is_due(
+    aws: FakeAWS, helper: Helper, entry: Path, alone: tuple[str, ...]
+) -> None:
     """The token is printed and the exit code says so: a renewal that cannot start changes nothing."""
     old = age(entry, "refresh")
 
     assert plain(helper.get(wrap=alone)) == old
 
 
-def test_a_miss(aws, helper, cache, alone):
+def test_a_miss(aws: FakeAWS, helper: Helper, cache: Path, alone: tuple[str, ...]) -> None:
     """The token that was fetched is answered with, and kept."""
     secret = plain(helper.get(wrap=alone))
 
@@ -113,7 +119,7 @@ def test_a_miss(aws, helper, cache, alone):
     assert aws.count(CALL) == 1
 
 
-def test_a_late_token(aws, helper, entry, alone):
+def test_a_late_token(aws: FakeAWS, helper: Helper, entry: Path, alone: tuple[str, ...]) -> None:
     """A token near its end is renewed before the answer."""
     old = age(entry, "renew")
 
@@ -123,7 +129,9 @@ def test_a_late_token(aws, helper, entry, alone):
     assert secret != old
 
 
-def test_a_late_token_in_an_outage(aws, helper, entry, alone):
+def test_a_late_token_in_an_outage(
+    aws: FakeAWS, helper: Helper, entry: Path, alone: tuple[str, ...]
+) -> None:
     """A token near its end is served when AWS cannot be asked."""
     old = age(entry, "renew")
     aws.fault(CALL, status=503, code="ServiceUnavailable")
@@ -131,7 +139,7 @@ def test_a_late_token_in_an_outage(aws, helper, entry, alone):
     assert plain(helper.get(wrap=alone)) == old
 
 
-def test_a_refusal(aws, helper, alone):
+def test_a_refusal(aws: FakeAWS, helper: Helper, alone: tuple[str, ...]) -> None:
     """What AWS says reaches the user as ever."""
     aws.fault(CALL, status=400, code="AccessDeniedException", message="no")
 
@@ -142,7 +150,7 @@ def test_a_refusal(aws, helper, alone):
     assert "hint: " in answer.stderr
 
 
-def test_a_hang_without_a_thread_ends(aws, helper, alone):
+def test_a_hang_without_a_thread_ends(aws: FakeAWS, helper: Helper, alone: tuple[str, ...]) -> None:
     """Without a thread to watch it a call ends by its own time-outs: late, but before the kubelet's 60 s."""
     aws.fault(CALL, hang=True)
     started = time.monotonic()
@@ -154,25 +162,31 @@ def test_a_hang_without_a_thread_ends(aws, helper, alone):
     assert time.monotonic() - started < 50
 
 
-def test_the_kubelet_with_a_token_on_disk(aws, helper, entry, alone):
+def test_the_kubelet_with_a_token_on_disk(
+    aws: FakeAWS, helper: Helper, entry: Path, alone: tuple[str, ...]
+) -> None:
     """A pod's image is pulled with the token on disk."""
     assert of_kubelet(helper("kubelet", stdin=REQUEST, wrap=alone)) in aws.issued
     assert aws.count(CALL) == 1
 
 
-def test_the_kubelet_with_a_token_that_is_due(aws, helper, entry, alone):
+def test_the_kubelet_with_a_token_that_is_due(
+    aws: FakeAWS, helper: Helper, entry: Path, alone: tuple[str, ...]
+) -> None:
     """A pod's image is pulled, though the renewal behind it cannot start."""
     old = age(entry, "refresh")
 
     assert of_kubelet(helper("kubelet", stdin=REQUEST, wrap=alone)) == old
 
 
-def test_the_kubelet_without_a_token(aws, helper, alone):
+def test_the_kubelet_without_a_token(aws: FakeAWS, helper: Helper, alone: tuple[str, ...]) -> None:
     """A pod's image is pulled with a token that was fetched for it."""
     assert of_kubelet(helper("kubelet", stdin=REQUEST, wrap=alone)) in aws.issued
 
 
-def test_the_kubelet_for_a_pods_own_role(aws, helper, alone):
+def test_the_kubelet_for_a_pods_own_role(
+    aws: FakeAWS, helper: Helper, alone: tuple[str, ...]
+) -> None:
     """A pod's own role is assumed."""
     request = {
         **json.loads(REQUEST),
@@ -186,7 +200,9 @@ def test_the_kubelet_for_a_pods_own_role(aws, helper, alone):
 
 
 @pytest.mark.parametrize("argv", [["store"], ["erase"], ["list"], ["refresh"], ["status"]], ids=str)
-def test_everything_else(aws, helper, entry, alone, argv):
+def test_everything_else(
+    aws: FakeAWS, helper: Helper, entry: Path, alone: tuple[str, ...], argv: list[str]
+) -> None:
     """No conversation needs more than its own process."""
     stdin = {"store": login(aws.new_password("AKIALOGIN", "us-east-1")), "erase": HOST}
 
@@ -196,7 +212,9 @@ def test_everything_else(aws, helper, entry, alone, argv):
     assert "defect" not in answer.stderr
 
 
-def test_what_needs_a_process(aws, helper, home, alone):
+def test_what_needs_a_process(
+    aws: FakeAWS, helper: Helper, home: Path, alone: tuple[str, ...]
+) -> None:
     """Where a process is what the user asked for, the error says that it cannot be started."""
     without_keys(helper.env)
     write(home / ".aws" / "config", "[default]\ncredential_process = /bin/echo {}\n", 0o644)

@@ -24,7 +24,7 @@ import ssl
 import threading
 import time
 import urllib.parse
-from typing import Self
+from typing import Any, Self
 
 ACCOUNT = "123456789012"
 # The beginning of a region's name, and the domain of its registries.
@@ -66,7 +66,7 @@ class Fault:
     delay: float = 0.0  # seconds before the answer
     hang: bool = False  # no answer until ``clear`` or the end
     drop: bool = False  # the connection is closed without an answer
-    body: bytes | None = None  # this body in place of the answer; status 200 unless given
+    body: bytes | str | None = None  # this body in place of the answer; status 200 unless given
     kind: str = "application/x-amz-json-1.1"  # the body's content type
     headers: dict[str, str] = dataclasses.field(
         default_factory=dict
@@ -128,7 +128,7 @@ class FakeAWS:
         with self._lock:
             return sum(call.operation == operation for call in self.calls)
 
-    def fault(self, operation: str, **how: object) -> None:
+    def fault(self, operation: str, **how: Any) -> None:
         """Let ``operation`` (``*``: every one) go wrong as ``Fault`` says."""
         if "body" in how:
             how.setdefault("status", 200)
@@ -193,7 +193,7 @@ class _Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients go away in the middle: that is what is tested."""
 
-    def process_request_thread(self, request: object, client_address: object) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         if isinstance(request, ssl.SSLSocket):
             try:
                 request.do_handshake()

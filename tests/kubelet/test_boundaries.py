@@ -7,9 +7,11 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-from kit import ELSEWHERE, HOST, ROLE, entries
+from fake_aws import FakeAWS
+from kit import ELSEWHERE, HOST, ROLE, Helper, entries
 
 from docker_credential_ecr import kubelet
 
@@ -36,11 +38,11 @@ def seconds(duration: str) -> int:
     return 3600 * hours + 60 * minutes + rest
 
 
-def test_a_request_of_256_kib(helper, aws):
+def test_a_request_of_256_kib(helper: Helper, aws: FakeAWS) -> None:
     """So much is read, and not a byte more."""
-    for length, status in ((LIMIT, 0), (LIMIT + 1, 1)):
-        answer = helper("kubelet", stdin=request().ljust(length))
-        assert answer.status == status
+    assert helper("kubelet", stdin=request().ljust(LIMIT)).status == 0
+    answer = helper("kubelet", stdin=request().ljust(LIMIT + 1))
+    assert answer.status == 1
     assert "longer than 256 KiB" in answer.stderr
 
 
@@ -58,7 +60,15 @@ def test_a_request_of_256_kib(helper, aws):
         (7200, 7200, 7200),
     ],
 )
-def test_how_long_a_token_is_kept(helper, aws, env, cache: Path, refresh, expires, kept):
+def test_how_long_a_token_is_kept(
+    helper: Helper,
+    aws: FakeAWS,
+    env: dict[str, str],
+    cache: Path,
+    refresh: int,
+    expires: int,
+    kept: int,
+) -> None:
     """Until it is due, for a minute if it is, and never past its end."""
     helper.get()
     env["AWS_ECR_BACKGROUND_REFRESH"] = "true"
@@ -85,14 +95,14 @@ def test_how_long_a_token_is_kept(helper, aws, env, cache: Path, refresh, expire
     assert kept - spent <= found <= kept
 
 
-def test_how_long_nothing_is_kept(helper, aws):
+def test_how_long_nothing_is_kept(helper: Helper, aws: FakeAWS) -> None:
     """A host that is not ours may become it: after five minutes the kubelet asks again."""
     answer = json.loads(helper("kubelet", stdin=request(image=f"{ELSEWHERE}/app:1")).stdout)
     assert (answer["auth"], seconds(answer["cacheDuration"])) == ({}, 300)
 
 
 @pytest.mark.parametrize("image", [HOST, "app", "app:1", f"library/{HOST}/app", f"app@{HOST}/x"])
-def test_images_of_docker_hub(helper, aws, image):
+def test_images_of_docker_hub(helper: Helper, aws: FakeAWS, image: str) -> None:
     """What stands before the first slash is a host only if there is a slash."""
     answer = json.loads(helper("kubelet", stdin=request(image=image)).stdout)
     assert answer["auth"] == {}
@@ -109,12 +119,12 @@ def token(namespace: str, account: str, padding: int = 0) -> str:
 
 
 @pytest.mark.parametrize("padding", range(5))
-def test_a_payload_of_any_length(padding):
+def test_a_payload_of_any_length(padding: int) -> None:
     """Base64 without its padding is read whatever its length."""
     assert kubelet.session_name(token("shop", "cart", padding)) == "shop+cart"
 
 
-def test_names_of_64_characters():
+def test_names_of_64_characters() -> None:
     """A session's name of 64 characters is whole; of a longer one the end is a digest."""
     longest = kubelet.session_name(token("n" * 31, "a" * 32))
     assert longest == f"{'n' * 31}+{'a' * 32}"
@@ -137,12 +147,12 @@ def test_names_of_64_characters():
         (("n", "a_=,.@-+"), "n+a_=,.@-+"),
     ],
 )
-def test_names_that_are_none(parts, name):
+def test_names_that_are_none(parts: tuple[Any, Any], name: str) -> None:
     """Two texts that are not empty make a name; what STS does not take becomes a dash."""
     assert kubelet.session_name(token(*parts)) == name
 
 
-def test_a_token_without_a_role_is_the_nodes(helper, aws):
+def test_a_token_without_a_role_is_the_nodes(helper: Helper, aws: FakeAWS) -> None:
     """Neither a role without a token, nor a token without a role, is a pod's own identity."""
     annotations = {"eks.amazonaws.com/ecr-role-arn": ROLE}
     for more in (
@@ -172,7 +182,7 @@ def test_a_token_without_a_role_is_the_nodes(helper, aws):
     ],
     ids=str,
 )
-def test_requests_that_are_none(helper, aws, more):
+def test_requests_that_are_none(helper: Helper, aws: FakeAWS, more: dict[str, object]) -> None:
     """Whatever is not of its type is an error of one line, and nobody is asked."""
     answer = helper("kubelet", stdin=request(**more))
 

@@ -17,6 +17,7 @@ import argparse
 import ast
 import concurrent.futures
 import dataclasses
+import functools
 import os
 import queue
 import random
@@ -148,7 +149,7 @@ class _Points(ast.NodeVisitor):
     def _changes(self, node: ast.AST) -> list[Callable[[], object]]:  # noqa: PLR0911 - one case a kind
         if isinstance(node, ast.Compare):
             return [
-                lambda i=i, op=op: node.ops.__setitem__(i, COMPARISONS[type(op)]())
+                functools.partial(node.ops.__setitem__, i, COMPARISONS[type(op)]())
                 for i, op in enumerate(node.ops)
             ]
         if isinstance(node, ast.BoolOp):
@@ -159,10 +160,11 @@ class _Points(ast.NodeVisitor):
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             # not x becomes bool(x), which is its contrary.
             return [lambda: setattr(node, "operand", ast.UnaryOp(ast.Not(), node.operand))]
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return [lambda: setattr(node, "value", node.value + 1)]
-        if isinstance(node, ast.Constant) and type(node.value) is bool:
+        if isinstance(node, ast.Constant) and isinstance(node.value, bool):
             return [lambda: setattr(node, "value", not node.value)]
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            number = node.value + 1
+            return [lambda: setattr(node, "value", number)]
         return []
 
 
@@ -226,7 +228,7 @@ class Place:
         """Whether the tests of ``module`` succeed."""
         tests = TESTS[module]
         existing = [test for test in tests if (self.tree / test).exists()]
-        command = [
+        command: list[str | Path] = [
             *(self.python, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"),
             *("--hypothesis-seed=0", f"--basetemp={self.folder / 'tmp'}"),
             *(*LEFT_OUT, *options, *existing),

@@ -3,14 +3,18 @@
 Every secret that the tests make has the word CANARY in it, and the token itself is known.
 """
 
+from __future__ import annotations
+
 import base64
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
-from canaries import SOURCES
-from kit import CALL, HOST, PUBLIC, ROLE, write
+from canaries import SOURCES, Source
+from fake_aws import FakeAWS
+from kit import CALL, HOST, PUBLIC, ROLE, Helper, Run, write
 from kit import login as login_of
 
 from docker_credential_ecr import cache as tokens_on_disk
@@ -26,13 +30,15 @@ FAULTS = [
 ]
 
 
-def outputs(answer):
+def outputs(answer: Run) -> str:
     return answer.stdout + answer.stderr
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 @pytest.mark.parametrize("source", SOURCES, ids=str)
-def test_no_failure_shows_a_secret(aws, helper, home, source, fault):
+def test_no_failure_shows_a_secret(
+    aws: FakeAWS, helper: Helper, home: Path, source: Source, fault: dict[str, object]
+) -> None:
     """Whatever the services answer, neither it nor what was sent to them is on any stream."""
     env = helper.env
     env.update(AWS_MAX_ATTEMPTS="1", AWS_ECR_TIMEOUT="10", AWS_METADATA_SERVICE_NUM_ATTEMPTS="1")
@@ -49,7 +55,9 @@ def test_no_failure_shows_a_secret(aws, helper, home, source, fault):
         assert "Traceback" not in answer.stderr
 
 
-def test_no_secret_but_the_token_reaches_the_disk(aws, helper, home, cache):
+def test_no_secret_but_the_token_reaches_the_disk(
+    aws: FakeAWS, helper: Helper, home: Path, cache: Path
+) -> None:
     """What is kept is the token: no key, no session token, no container's token."""
     for source in SOURCES:
         env = helper.environment()
@@ -68,7 +76,7 @@ def test_no_secret_but_the_token_reaches_the_disk(aws, helper, home, cache):
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_proxys_password_is_not_shown(aws, helper):
+def test_a_proxys_password_is_not_shown(aws: FakeAWS, helper: Helper) -> None:
     """User and password of a proxy, or of an endpoint, are left out of what is said."""
     del helper.env["AWS_ENDPOINT_URL"]
     answer = helper.get(env={"HTTPS_PROXY": "http://me:PROXY-CANARY@127.0.0.1:1"})
@@ -95,7 +103,7 @@ def test_a_proxys_password_is_not_shown(aws, helper):
         json.dumps({"ServerURL": "ghcr.io", "Username": "AWS", "Secret": "CANARY"})[:-1],
     ],
 )
-def test_no_request_is_echoed(helper, action, request_):
+def test_no_request_is_echoed(helper: Helper, action: str, request_: str) -> None:
     """What came on stdin may be a password: what cannot be used is not repeated."""
     answer = helper(action, stdin=request_)
 
@@ -104,7 +112,7 @@ def test_no_request_is_echoed(helper, action, request_):
     assert "CANARY" not in outputs(answer)
 
 
-def test_a_defect_of_ours_shows_its_place_only(helper, tmp_path):
+def test_a_defect_of_ours_shows_its_place_only(helper: Helper, tmp_path: Path) -> None:
     """An exception that nobody expected may quote a secret: its kind and place are said, no more."""
     write(tmp_path / "modules" / "hashlib.py", "raise RuntimeError('CANARY')\n")
     env = {"PYTHONPATH": str(tmp_path / "modules"), "AWS_ACCESS_KEY_ID": "AKIATEST"}
@@ -134,7 +142,9 @@ def test_a_defect_of_ours_shows_its_place_only(helper, tmp_path):
     ],
     ids=" ".join,
 )
-def test_no_command_shows_a_secret(aws, helper, home, cache, argv):
+def test_no_command_shows_a_secret(
+    aws: FakeAWS, helper: Helper, home: Path, cache: Path, argv: list[str]
+) -> None:
     """What people type shows neither a token on disk nor what the environment holds."""
     write(
         home / ".aws" / "credentials",
@@ -153,7 +163,7 @@ def test_no_command_shows_a_secret(aws, helper, home, cache, argv):
         assert base64.b64encode(f"AWS:{hidden}".encode()).decode() not in said
 
 
-def test_no_repr_shows_a_secret():
+def test_no_repr_shows_a_secret() -> None:
     """What a debugger or a log would print of a token, a rule or an error holds no secret."""
     token = tokens_on_disk.Token(
         host=HOST, secret="CANARY", issued=0, refresh=0, renew=0, expires=0, conditions=["env A=b"]
@@ -167,7 +177,9 @@ def test_no_repr_shows_a_secret():
     assert "CANARY" not in rule.identity
 
 
-def test_the_environment_of_a_fallback_is_not_widened(aws, helper, home):
+def test_the_environment_of_a_fallback_is_not_widened(
+    aws: FakeAWS, helper: Helper, home: Path
+) -> None:
     """What another helper is given is the caller's environment, with one mark of ours."""
     program = write(home / "bin" / "docker-credential-other", "#!/bin/sh\nenv > $HOME/seen\n")
     os.chmod(program, 0o755)

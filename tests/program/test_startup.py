@@ -3,10 +3,13 @@
 A list of what is forbidden would miss the next one.
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import platformdirs
 import pytest
@@ -45,7 +48,7 @@ def imported(argv: list[str], environ: dict[str, str], request: str = "") -> tup
 
 
 @pytest.fixture
-def environ(tmp_path):
+def environ(tmp_path: Path) -> dict[str, str]:
     """An environment in which the cache holds a fresh token for HOST."""
     folder = str(tmp_path / "cache")
     (tmp_path / "config").write_text("[default]")
@@ -69,7 +72,7 @@ def environ(tmp_path):
     return {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "AWS_ECR_CACHE_DIR": folder}
 
 
-def test_a_hit_loads_the_allow_list_and_nothing_else(environ):
+def test_a_hit_loads_the_allow_list_and_nothing_else(environ: dict[str, str]) -> None:
     """The modules after a hit, less those of a bare interpreter, are the allow-list exactly."""
     bare, _ = imported(["-c", "pass"], environ)
     hit, answer = imported([script(), "get"], environ, HOST)
@@ -79,7 +82,9 @@ def test_a_hit_loads_the_allow_list_and_nothing_else(environ):
 
 
 @pytest.mark.parametrize("changed", ["no AWS_ECR_CACHE_DIR", "no HOME"])
-def test_a_hit_elsewhere_loads_no_more(environ, tmp_path, changed):
+def test_a_hit_elsewhere_loads_no_more(
+    environ: dict[str, str], tmp_path: Path, changed: str
+) -> None:
     """Nor does it take more to find the default cache directory, or to have no home.
 
     ``pwd`` is part of the interpreter, and is asked for the home that the environment lacks.
@@ -96,7 +101,7 @@ def test_a_hit_elsewhere_loads_no_more(environ, tmp_path, changed):
     assert hit - bare - {"pwd"} == ALLOWED
 
 
-def test_version_loads_no_more_than_a_hit(environ):
+def test_version_loads_no_more_than_a_hit(environ: dict[str, str]) -> None:
     """The version is a literal: asking for it does not read the package's metadata."""
     bare, _ = imported(["-c", "pass"], environ)
     version, _ = imported([script(), "version"], environ)
@@ -127,7 +132,9 @@ def test_version_loads_no_more_than_a_hit(environ):
     ],
     ids=str,
 )
-def test_the_cache_directory_is_that_of_platformdirs(monkeypatch, tmp_path, changes):
+def test_the_cache_directory_is_that_of_platformdirs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changes: dict[str, str | None]
+) -> None:
     """The hit path's own rule and platformdirs agree, whatever XDG and HOME say."""
     for name in ("XDG_CACHE_HOME", "AWS_ECR_CACHE_DIR", "AWS_ECR_DISABLE_CACHE"):
         monkeypatch.delenv(name, raising=False)
@@ -160,7 +167,9 @@ def test_the_cache_directory_is_that_of_platformdirs(monkeypatch, tmp_path, chan
     ],
     ids=str,
 )
-def test_the_cache_directory_of_our_own_variables(monkeypatch, changes, expected):
+def test_the_cache_directory_of_our_own_variables(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], expected: str | None
+) -> None:
     """AWS_ECR_CACHE_DIR goes before XDG, must be absolute, and AWS_ECR_DISABLE_CACHE ends it."""
     for name in ("XDG_CACHE_HOME", "AWS_ECR_CACHE_DIR", "AWS_ECR_DISABLE_CACHE"):
         monkeypatch.delenv(name, raising=False)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from canaries import SOURCES, Source, static
-from kit import CALL, ELSEWHERE, HOST, ROLE, login, make_due, missing, need, until, write
+from fake_aws import FakeAWS
+from kit import CALL, ELSEWHERE, HOST, ROLE, Helper, login, make_due, missing, need, until, write
 
 CALLS = "execve,open,openat,creat,write,pwrite64,writev,sendto,sendmsg,rename,renameat,renameat2"
 LENGTH = 65536  # bytes of a string that are shown: all of them
@@ -36,7 +37,7 @@ class Traced:
 class Tracer:
     """Runs the executable under strace."""
 
-    def __init__(self, helper, folder: Path) -> None:
+    def __init__(self, helper: Helper, folder: Path) -> None:
         self.helper = helper
         self.file = folder / "trace"
         self.command = (
@@ -94,11 +95,11 @@ def arrays(rest: str) -> tuple[list[str], dict[str, str]]:
 
 
 @pytest.fixture
-def traced(aws, helper, tmp_path):
+def traced(aws: FakeAWS, helper: Helper, tmp_path: Path) -> Tracer:
     return Tracer(helper, tmp_path)
 
 
-def check(run: Traced, aws, cache: Path, *, kept: bool = True) -> None:
+def check(run: Traced, aws: FakeAWS, cache: Path, *, kept: bool = True) -> None:
     """Assert that secrets went where they belong, and that nothing else was written."""
     tokens = list(aws.issued)
     encoded = [base64.b64encode(f"AWS:{token}".encode()).decode()[:80] for token in tokens]
@@ -129,7 +130,9 @@ def secret_in(text: str, tokens: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=str)
-def test_a_token_from_each_source(aws, traced, helper, home, cache, source: Source):
+def test_a_token_from_each_source(
+    aws: FakeAWS, traced: Tracer, helper: Helper, home: Path, cache: Path, source: Source
+) -> None:
     """Of what proves the identity nothing goes anywhere but to AWS, and a secret key nowhere."""
     source.set_up(helper.env, home, aws)
 
@@ -149,7 +152,9 @@ def test_a_token_from_each_source(aws, traced, helper, home, cache, source: Sour
     assert any(token in data for where, data, _ in miss.written if str(cache) in where)
 
 
-def test_a_renewal_behind(aws, traced, helper, home, cache):
+def test_a_renewal_behind(
+    aws: FakeAWS, traced: Tracer, helper: Helper, home: Path, cache: Path
+) -> None:
     """The process behind an answer is started with no secret in its arguments."""
     Source(static).set_up(helper.env, home, aws)
     helper.get()
@@ -162,7 +167,7 @@ def test_a_renewal_behind(aws, traced, helper, home, cache):
     check(run, aws, cache)
 
 
-def test_a_login_and_a_logout(aws, traced, cache):
+def test_a_login_and_a_logout(aws: FakeAWS, traced: Tracer, cache: Path) -> None:
     """A login's password goes into its entry and nowhere else; erasing shows nothing of it."""
     secret = aws.new_password("AKIALOGIN", "us-east-1")
 
@@ -185,14 +190,14 @@ def request(**more: object) -> str:
     )
 
 
-def test_the_kubelet(aws, traced, helper, home, cache):
+def test_the_kubelet(aws: FakeAWS, traced: Tracer, helper: Helper, home: Path, cache: Path) -> None:
     """The node's token goes to the kubelet and into its entry."""
     Source(static).set_up(helper.env, home, aws)
 
     check(traced("kubelet", stdin=request()), aws, cache)
 
 
-def test_a_pods_own_role(aws, traced, cache):
+def test_a_pods_own_role(aws: FakeAWS, traced: Tracer, cache: Path) -> None:
     """A pod's token, and what it is exchanged for, never touch the disk."""
     run = traced(
         "kubelet",
@@ -208,7 +213,9 @@ def test_a_pods_own_role(aws, traced, cache):
 @pytest.mark.parametrize(
     "args", [["refresh", HOST], ["status"], ["list"], ["doctor", "--offline", HOST]], ids=str
 )
-def test_commands(aws, traced, helper, home, cache, args):
+def test_commands(
+    aws: FakeAWS, traced: Tracer, helper: Helper, home: Path, cache: Path, args: list[str]
+) -> None:
     """What people type shows no secret, and starts nobody who could."""
     Source(static).set_up(helper.env, home, aws)
     helper.get()
@@ -219,7 +226,7 @@ def test_commands(aws, traced, helper, home, cache, args):
     check(run, aws, cache)
 
 
-def test_a_fallback(aws, traced, helper, home, cache):
+def test_a_fallback(aws: FakeAWS, traced: Tracer, helper: Helper, home: Path, cache: Path) -> None:
     """Another helper is handed what the client sent, and no secret in its environment of ours."""
     write(home / "docker-credential-other", '#!/bin/sh\ncat >/dev/null\necho "{}"\n', 0o755)
     config = write(home / "config.toml", '[fallback]\nhelper = "other"\n', 0o644)

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from kit import ELSEWHERE, EXECUTABLE, HOST, need
+from fake_aws import FakeAWS
+from kit import ELSEWHERE, EXECUTABLE, HOST, Helper, Run, need
 from kit import login as login_of
 
 # A real helper: Docker's protocol over a JSON file, with words on stderr and exit codes of its own.
@@ -59,21 +60,21 @@ def install(folder: Path, name: str, text: str) -> Path:
 
 
 @pytest.fixture
-def rules(env, home) -> Path:
+def rules(env: dict[str, str], home: Path) -> Path:
     path = home / "rules.toml"
     env["AWS_ECR_CONFIG_FILE"] = str(path)
     return path
 
 
 @pytest.fixture
-def bin_(env, home) -> Path:
+def bin_(env: dict[str, str], home: Path) -> Path:
     """A directory that is first on PATH."""
     env["PATH"] = f"{home}/bin:{env['PATH']}"
     return home / "bin"
 
 
 @pytest.fixture
-def vault(rules, bin_) -> Path:
+def vault(rules: Path, bin_: Path) -> Path:
     """The helper `vault` on PATH, and named as the fallback."""
     rules.write_text('[fallback]\nhelper = "vault"\n')
     return install(bin_, "vault", VAULT)
@@ -83,7 +84,7 @@ def login(server: str = ELSEWHERE, user: str = "me", secret: str = "mine") -> st
     return login_of(secret, server=server, user=user)
 
 
-def test_a_login_goes_to_the_fallback_and_back(helper, vault, home) -> None:
+def test_a_login_goes_to_the_fallback_and_back(helper: Helper, vault: Path, home: Path) -> None:
     """store, get and erase of another registry are the fallback's, to the byte."""
     assert helper("store", stdin=login()).status == 0
     assert json.loads((home / "vault.json").read_text()) == {ELSEWHERE: ["me", "mine"]}
@@ -101,14 +102,14 @@ def test_a_login_goes_to_the_fallback_and_back(helper, vault, home) -> None:
 @pytest.mark.parametrize(
     "url", [f"http://{ELSEWHERE}", f"https://{ELSEWHERE}/v1/", "https://index.docker.io/v1/", "a b"]
 )
-def test_every_other_server_is_the_fallbacks(helper, vault, url: str) -> None:
+def test_every_other_server_is_the_fallbacks(helper: Helper, vault: Path, url: str) -> None:
     """Also what no token of ours could go to: another scheme, a path, a space."""
     assert helper("store", stdin=login(url)).status == 0
     assert json.loads(helper("get", stdin=url).stdout)["Secret"] == "mine"
     assert helper("erase", stdin=url).status == 0
 
 
-def test_errors_pass_through(helper, vault) -> None:
+def test_errors_pass_through(helper: Helper, vault: Path) -> None:
     """The fallback's exit code, stdout and stderr arrive as they are."""
     done = helper("store", stdin=login(user="nobody"))
     assert (done.status, done.stdout, done.stderr) == (
@@ -120,7 +121,7 @@ def test_errors_pass_through(helper, vault) -> None:
     assert (done.status, done.stdout, done.stderr) == (1, "", "vault: nothing to erase\n")
 
 
-def test_ecr_is_ours(helper, vault, home, aws) -> None:
+def test_ecr_is_ours(helper: Helper, vault: Path, home: Path, aws: FakeAWS) -> None:
     """For an ECR host the fallback is not even asked."""
     (vault).write_text("#!/bin/sh\ntouch $HOME/asked\nexit 3\n")
     assert helper.get().status == 0
@@ -129,7 +130,7 @@ def test_ecr_is_ours(helper, vault, home, aws) -> None:
     assert not (home / "asked").exists()
 
 
-def test_list_is_the_union(helper, vault, aws) -> None:
+def test_list_is_the_union(helper: Helper, vault: Path, aws: FakeAWS) -> None:
     """List names our tokens and the fallback's logins, and keeps stderr quiet."""
     helper("store", stdin=login())
     helper.get()
@@ -139,7 +140,7 @@ def test_list_is_the_union(helper, vault, aws) -> None:
 
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo not json", "echo []", "echo null", ":"])
-def test_list_survives_the_fallback(helper, vault, aws, answer: str) -> None:
+def test_list_survives_the_fallback(helper: Helper, vault: Path, aws: FakeAWS, answer: str) -> None:
     """List cannot fail: whatever the fallback does, our tokens are named."""
     vault.write_text(f"#!/bin/sh\n{answer}\n")
     helper.get()
@@ -147,13 +148,13 @@ def test_list_survives_the_fallback(helper, vault, aws, answer: str) -> None:
     assert (done.status, json.loads(done.stdout)) == (0, {HOST: "AWS"})
 
 
-def test_a_helper_that_is_killed(helper, vault) -> None:
+def test_a_helper_that_is_killed(helper: Helper, vault: Path) -> None:
     """A fallback that dies of a signal ends as shells say it."""
     vault.write_text("#!/bin/sh\nkill -9 $$\n")
     assert helper("get", stdin=ELSEWHERE).status == 137
 
 
-def refusal(done, action: str = "get") -> list[str]:
+def refusal(done: Run, action: str = "get") -> list[str]:
     """Return the reason and hints of a fallback that could not be asked."""
     assert done.status == 1
     lines = done.stderr.splitlines()
@@ -164,7 +165,7 @@ def refusal(done, action: str = "get") -> list[str]:
     return [reason, *lines[1:]]
 
 
-def test_a_missing_helper(helper, rules) -> None:
+def test_a_missing_helper(helper: Helper, rules: Path) -> None:
     """A fallback that is not installed is named, with what to do."""
     rules.write_text('[fallback]\nhelper = "nowhere"\n')
     reason, hint = refusal(helper("get", stdin=ELSEWHERE))
@@ -174,7 +175,7 @@ def test_a_missing_helper(helper, rules) -> None:
     assert helper("list").stdout == "{}\n"
 
 
-def test_a_helper_that_cannot_run(helper, rules, bin_) -> None:
+def test_a_helper_that_cannot_run(helper: Helper, rules: Path, bin_: Path) -> None:
     """A fallback that is no program for this machine is named."""
     rules.write_text('[fallback]\nhelper = "broken"\n')
     path = install(bin_, "broken", "#!/nonexistent/interpreter\n")
@@ -183,7 +184,9 @@ def test_a_helper_that_cannot_run(helper, rules, bin_) -> None:
 
 
 @pytest.mark.parametrize("name", ["ecr", "link", "wrapper"])
-def test_itself_is_refused(helper, rules, bin_, env, name: str) -> None:
+def test_itself_is_refused(
+    helper: Helper, rules: Path, bin_: Path, env: dict[str, str], name: str
+) -> None:
     """Delegating to ourselves is refused: by name, by a link, by a program that calls us."""
     rules.write_text(f'[fallback]\nhelper = "{name}"\n')
     bin_.mkdir()
@@ -201,14 +204,16 @@ def test_itself_is_refused(helper, rules, bin_, env, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../vault", "/bin/vault", "a b", ""])
-def test_a_path_is_refused(helper, vault, rules, name: str) -> None:
+def test_a_path_is_refused(helper: Helper, vault: Path, rules: Path, name: str) -> None:
     """The fallback is found on PATH by its name, and never by a path."""
     rules.write_text(f'[fallback]\nhelper = "{name}"\n')
     reason, *_ = refusal(helper("get", stdin=ELSEWHERE))
     assert '"helper" in [fallback]' in reason
 
 
-def test_the_docker_credential_pass(helper, rules, env, home) -> None:
+def test_the_docker_credential_pass(
+    helper: Helper, rules: Path, env: dict[str, str], home: Path
+) -> None:
     """Docker's own helper over pass and GnuPG keeps a login, and gives it back."""
     for name in ("docker-credential-pass", "pass", "gpg"):
         need(name)

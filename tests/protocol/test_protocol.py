@@ -1,14 +1,18 @@
 """Docker's credential helper protocol, to the letter: what is said to whom, and the exit code."""
 
+from __future__ import annotations
+
 import base64
 import json
 import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
-from kit import CALL, HOST, PUBLIC_CALL, login, until
+from fake_aws import FakeAWS
+from kit import CALL, HOST, PUBLIC_CALL, Helper, Run, login, until
 from kit import OTHER_ACCOUNT as OTHER
 
 import docker_credential_ecr
@@ -19,7 +23,7 @@ NO_SERVER_URL = "no credentials server URL\n"
 NO_USERNAME = "no credentials username\n"
 
 
-def said(run):
+def said(run: Run) -> tuple[int, str, str]:
     return run.status, run.stdout, run.stderr
 
 
@@ -40,7 +44,9 @@ def said(run):
         f"{HOST}/team/app",
     ],
 )
-def test_get_answers_for_the_url_as_it_was_asked(aws, helper, server_url):
+def test_get_answers_for_the_url_as_it_was_asked(
+    aws: FakeAWS, helper: Helper, server_url: str
+) -> None:
     """One JSON object of three strings; the server URL is the client's own; stderr is empty."""
     answer = helper.get(server_url)
 
@@ -55,7 +61,7 @@ def test_get_answers_for_the_url_as_it_was_asked(aws, helper, server_url):
     assert list(json.loads(answer.stdout)) == ["ServerURL", "Username", "Secret"]
 
 
-def test_every_way_to_write_a_host_shares_its_token(aws, helper):
+def test_every_way_to_write_a_host_shares_its_token(aws: FakeAWS, helper: Helper) -> None:
     """What was fetched for one form of a host answers for all of them."""
     for server_url in (HOST, f"https://{HOST}", f"{HOST}:443", HOST.upper(), f"{HOST}/app"):
         helper.get(server_url)
@@ -79,19 +85,21 @@ def test_every_way_to_write_a_host_shares_its_token(aws, helper):
     ],
     ids=lambda url: repr(url)[:60],
 )
-def test_get_of_a_host_that_is_not_ours(aws, helper, server_url):
+def test_get_of_a_host_that_is_not_ours(
+    aws: FakeAWS, helper: Helper, server_url: bytes | str
+) -> None:
     """The protocol's sentence on stdout, nothing on stderr, nobody asked: the client goes on."""
     assert said(helper.get(server_url)) == (1, NOT_FOUND, "")
     assert aws.requests == 0
 
 
 @pytest.mark.parametrize("request_", ["", "\n", "  \r\n"], ids=repr)
-def test_get_of_nothing(helper, request_):
+def test_get_of_nothing(helper: Helper, request_: str) -> None:
     """Nothing on stdin has a sentence of its own."""
     assert said(helper.get(request_)) == (1, NO_SERVER_URL, "")
 
 
-def test_get_with_stdin_closed(helper):
+def test_get_with_stdin_closed(helper: Helper) -> None:
     """A client that gives no stdin at all gets the same sentence."""
     done = subprocess.run(
         ["sh", "-c", 'exec "$0" get <&-', str(helper.path)],
@@ -103,7 +111,7 @@ def test_get_with_stdin_closed(helper):
     assert (done.returncode, done.stdout, done.stderr) == (1, NO_SERVER_URL.encode(), b"")
 
 
-def test_get_without_end(helper):
+def test_get_without_end(helper: Helper) -> None:
     """A request longer than any is refused with a reason, not read to the end of memory."""
     answer = helper.get(b"x" * (1 << 20))
 
@@ -112,7 +120,7 @@ def test_get_without_end(helper):
     assert answer.stderr == f"docker-credential-ecr: error: {answer.stdout}"
 
 
-def test_a_path_that_is_no_text(helper):
+def test_a_path_that_is_no_text(helper: Helper) -> None:
     """A cache directory whose name is not UTF-8 is named as well as can be, without a traceback."""
     environ = helper.environment()
     done = subprocess.run(
@@ -132,7 +140,7 @@ def test_a_path_that_is_no_text(helper):
     assert b"hint: " in done.stderr
 
 
-def test_get_of_ecr_public(aws, helper):
+def test_get_of_ecr_public(aws: FakeAWS, helper: Helper) -> None:
     """Both names of ECR Public are answered, from us-east-1, whatever region is configured."""
     for host in ("public.ecr.aws", "ecr-public.aws.com"):
         answer = helper.get(host, env={"AWS_REGION": "eu-west-1"})
@@ -142,7 +150,9 @@ def test_get_of_ecr_public(aws, helper):
 
 
 @pytest.mark.parametrize("host", ["public.ecr.aws", "ecr-public.aws.com"])
-def test_ecr_public_without_credentials_is_anonymous(aws, env, helper, host):
+def test_ecr_public_without_credentials_is_anonymous(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, host: str
+) -> None:
     """ECR Public may be read anonymously: with no AWS credentials the client goes on without."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
 
@@ -150,7 +160,7 @@ def test_ecr_public_without_credentials_is_anonymous(aws, env, helper, host):
     assert aws.requests == 0
 
 
-def test_ecr_public_that_refuses_is_an_error(aws, helper):
+def test_ecr_public_that_refuses_is_an_error(aws: FakeAWS, helper: Helper) -> None:
     """With credentials that are refused ECR Public is an error, not an anonymous pull."""
     aws.fault(PUBLIC_CALL, code="AccessDeniedException")
 
@@ -161,7 +171,7 @@ def test_ecr_public_that_refuses_is_an_error(aws, helper):
     assert "public.ecr.aws" in answer.stdout
 
 
-def test_an_error_goes_to_both(aws, helper):
+def test_an_error_goes_to_both(aws: FakeAWS, helper: Helper) -> None:
     """The reason on stdout for clients that quote it, and on stderr with hints for people."""
     aws.fault(CALL, code="AccessDeniedException", message="no")
 
@@ -180,7 +190,7 @@ def test_an_error_goes_to_both(aws, helper):
 # store
 
 
-def test_a_login_is_kept_and_wins(aws, helper):
+def test_a_login_is_kept_and_wins(aws: FakeAWS, helper: Helper) -> None:
     """A password that the user stored is what get answers, though AWS could be asked."""
     issued = helper.get().secret
     secret = aws.new_password("AKIALOGIN", "us-east-1")
@@ -193,7 +203,7 @@ def test_a_login_is_kept_and_wins(aws, helper):
     assert aws.requests == 1
 
 
-def test_a_login_needs_no_aws(env, helper):
+def test_a_login_needs_no_aws(env: dict[str, str], helper: Helper) -> None:
     """Between docker login and docker logout get answers without credentials and without AWS."""
     secret = base64.b64encode(b'{"expiration": 99999999999}').decode()
 
@@ -215,7 +225,7 @@ def test_a_login_needs_no_aws(env, helper):
         base64.b64encode(b'{"expiration": null}').decode(),
     ],
 )
-def test_a_login_whose_expiry_cannot_be_read(helper, cache, secret):
+def test_a_login_whose_expiry_cannot_be_read(helper: Helper, cache: Path, secret: str) -> None:
     """Such a password is kept for 12 hours from now, no longer."""
     before = int(time.time())
     assert helper("store", stdin=login(secret)).status == 0
@@ -228,7 +238,7 @@ def test_a_login_whose_expiry_cannot_be_read(helper, cache, secret):
 
 
 @pytest.mark.parametrize("seconds", [60, 3600, 11 * 3600])
-def test_a_login_ends_when_its_password_does(helper, cache, seconds):
+def test_a_login_ends_when_its_password_does(helper: Helper, cache: Path, seconds: int) -> None:
     """The expiry that a password carries is kept to."""
     expires = int(time.time()) + seconds
     secret = base64.b64encode(json.dumps({"expiration": expires}).encode()).decode()
@@ -238,7 +248,7 @@ def test_a_login_ends_when_its_password_does(helper, cache, seconds):
     assert f"\nexpires {expires}\n" in (cache / HOST / "login").read_text()
 
 
-def test_a_login_that_has_expired_is_refused(helper):
+def test_a_login_that_has_expired_is_refused(helper: Helper) -> None:
     """A password past its expiry is refused where the user sees it, at docker login."""
     secret = base64.b64encode(b'{"expiration": 1000000000}').decode()
 
@@ -250,7 +260,9 @@ def test_a_login_that_has_expired_is_refused(helper):
     assert secret not in answer.stderr
 
 
-def test_docker_login_without_arguments_keeps_nothing(aws, helper, cache):
+def test_docker_login_without_arguments_keeps_nothing(
+    aws: FakeAWS, helper: Helper, cache: Path
+) -> None:
     """It stores what get has just answered: that is no login, and must not outlive a renewal."""
     secret = helper.get().secret
 
@@ -261,7 +273,9 @@ def test_docker_login_without_arguments_keeps_nothing(aws, helper, cache):
     assert aws.requests == 1
 
 
-def test_docker_login_without_arguments_with_a_renewal_in_between(aws, helper, cache):
+def test_docker_login_without_arguments_with_a_renewal_in_between(
+    aws: FakeAWS, helper: Helper, cache: Path
+) -> None:
     """The password that get answered is still known as ours after another took its place."""
     secret = helper.get().secret
     renewed = helper("get", stdin=HOST, env={"AWS_ECR_BACKGROUND_REFRESH": "false"}).secret
@@ -276,16 +290,16 @@ def test_docker_login_without_arguments_with_a_renewal_in_between(aws, helper, c
     assert helper.get().secret != secret
 
 
-def test_storing_a_login_again_keeps_the_last(aws, helper):
+def test_storing_a_login_again_keeps_the_last(aws: FakeAWS, helper: Helper) -> None:
     """The last docker login is the one that counts."""
-    for _ in range(3):
-        secret = aws.new_password("AKIALOGIN", "us-east-1")
+    secrets = [aws.new_password("AKIALOGIN", "us-east-1") for _ in range(3)]
+    for secret in secrets:
         helper("store", stdin=login(secret))
 
-    assert helper.get().secret == secret
+    assert helper.get().secret == secrets[-1]
 
 
-def test_storing_what_was_kept_as_a_login_keeps_it(aws, helper):
+def test_storing_what_was_kept_as_a_login_keeps_it(aws: FakeAWS, helper: Helper) -> None:
     """A docker login without arguments after one with a password leaves that login in place."""
     secret = aws.new_password("AKIALOGIN", "us-east-1")
     helper("store", stdin=login(secret))
@@ -306,7 +320,7 @@ def test_storing_what_was_kept_as_a_login_keeps_it(aws, helper):
         (json.dumps({"ServerURL": HOST}), NO_USERNAME),
     ],
 )
-def test_a_store_that_lacks_something(helper, request_, sentence):
+def test_a_store_that_lacks_something(helper: Helper, request_: str, sentence: str) -> None:
     """What is missing has the protocol's own sentence."""
     assert said(helper("store", stdin=request_)) == (1, sentence, "")
 
@@ -328,7 +342,7 @@ def test_a_store_that_lacks_something(helper, request_, sentence):
     ],
     ids=lambda request: repr(request)[:40],
 )
-def test_a_store_of_something_else(helper, request_):
+def test_a_store_of_something_else(helper: Helper, request_: bytes | str) -> None:
     """What is no login is refused without quoting any of it."""
     answer = helper("store", stdin=request_)
 
@@ -338,7 +352,7 @@ def test_a_store_of_something_else(helper, request_):
 
 
 @pytest.mark.parametrize("server", ["https://index.docker.io/v1/", "ghcr.io", f"http://{HOST}"])
-def test_a_store_for_a_host_that_is_not_ours(helper, server):
+def test_a_store_for_a_host_that_is_not_ours(helper: Helper, server: str) -> None:
     """It is refused with what to do about it: Docker would believe that it was kept."""
     answer = helper("store", stdin=login("SECRET-CANARY", server=server))
 
@@ -349,7 +363,7 @@ def test_a_store_for_a_host_that_is_not_ours(helper, server):
     assert "CANARY" not in answer.stdout + answer.stderr
 
 
-def test_a_store_that_names_a_host_with_a_password_in_it(helper):
+def test_a_store_that_names_a_host_with_a_password_in_it(helper: Helper) -> None:
     """User info in a server URL is never shown."""
     answer = helper("store", stdin=login("x", server=f"https://u:SECRET-CANARY@{HOST}/"))
 
@@ -358,7 +372,7 @@ def test_a_store_that_names_a_host_with_a_password_in_it(helper):
     assert "CANARY" not in answer.stdout + answer.stderr
 
 
-def test_a_store_for_another_user(helper):
+def test_a_store_for_another_user(helper: Helper) -> None:
     """ECR knows one user; a login of another would fail at every pull."""
     answer = helper("store", stdin=login("SECRET-CANARY", user="me"))
 
@@ -367,7 +381,7 @@ def test_a_store_for_another_user(helper):
     assert "CANARY" not in answer.stderr
 
 
-def test_a_secret_that_the_format_cannot_hold(helper, cache):
+def test_a_secret_that_the_format_cannot_hold(helper: Helper, cache: Path) -> None:
     """A password with a quote or a line break in it is refused, not written askew."""
     for secret in ('a"b', "a\nb", "é", ""):
         answer = helper("store", stdin=login(secret))
@@ -381,7 +395,7 @@ def test_a_secret_that_the_format_cannot_hold(helper, cache):
 @pytest.mark.parametrize(
     "server_url", [HOST, f"http://{HOST}", f"https://{HOST}", f"https://{HOST}/v2/", f"{HOST}\n"]
 )
-def test_erase_forgets(aws, helper, server_url):
+def test_erase_forgets(aws: FakeAWS, helper: Helper, server_url: str) -> None:
     """Every form that docker logout sends erases the host's token and login."""
     first = helper.get().secret
     helper("store", stdin=login(aws.new_password("AKIALOGIN", "us-east-1")))
@@ -392,7 +406,7 @@ def test_erase_forgets(aws, helper, server_url):
     assert helper.get().secret != first
 
 
-def test_erase_forgets_the_copies_too(aws, helper):
+def test_erase_forgets_the_copies_too(aws: FakeAWS, helper: Helper) -> None:
     """After docker logout a token that was shared with another registry is not copied back."""
     helper.get()
     assert helper.get(OTHER).secret in aws.issued
@@ -419,12 +433,14 @@ def test_erase_forgets_the_copies_too(aws, helper):
     ],
     ids=lambda request: repr(request)[:40],
 )
-def test_erase_succeeds_always(helper, request_):
+def test_erase_succeeds_always(helper: Helper, request_: bytes | str) -> None:
     """Podman and skopeo crash when erase fails: it never does, and says nothing."""
     assert said(helper("erase", stdin=request_)) == (0, "", "")
 
 
-def test_erase_succeeds_with_a_configuration_that_is_broken(home, env, helper, aws):
+def test_erase_succeeds_with_a_configuration_that_is_broken(
+    home: Path, env: dict[str, str], helper: Helper, aws: FakeAWS
+) -> None:
     """A broken configuration does not keep an ECR host from being forgotten, nor fail any client.
 
     Whether another helper should have been asked cannot be known: people are told so on stderr.
@@ -441,7 +457,9 @@ def test_erase_succeeds_with_a_configuration_that_is_broken(home, env, helper, a
     assert json.loads(helper("list").stdout) == {}
 
 
-def test_logins_and_logouts_that_are_ignored(aws, env, helper, cache):
+def test_logins_and_logouts_that_are_ignored(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, cache: Path
+) -> None:
     """With AWS_ECR_IGNORE_CREDS_STORAGE=true both succeed and do nothing, as in AWS's helper."""
     secret = helper.get().secret
     env["AWS_ECR_IGNORE_CREDS_STORAGE"] = "true"
@@ -457,7 +475,7 @@ def test_logins_and_logouts_that_are_ignored(aws, env, helper, cache):
 # list
 
 
-def test_list(aws, env, helper):
+def test_list(aws: FakeAWS, env: dict[str, str], helper: Helper) -> None:
     """The hosts that get would serve now, each with its user; no network, nothing from stdin."""
     assert said(helper("list")) == (0, "{}\n", "")
     helper.get(HOST)
@@ -472,14 +490,15 @@ def test_list(aws, env, helper):
     assert json.loads(helper("list").stdout) == {OTHER: "AWS"}
 
 
-def test_list_does_not_wait_for_stdin(helper):
+def test_list_does_not_wait_for_stdin(helper: Helper) -> None:
     """A client that leaves stdin open gets its list all the same."""
     process = helper.start("list")
+    assert process.stdout is not None
     assert process.stdout.read() == b"{}\n"
     process.communicate()
 
 
-def test_list_cannot_fail(home, env, helper, aws):
+def test_list_cannot_fail(home: Path, env: dict[str, str], helper: Helper, aws: FakeAWS) -> None:
     """A configuration that cannot be read does not keep the list back."""
     env["AWS_ECR_CACHE_DIR"] = str(home / "cache")
     (home / "config.toml").write_text("[[[")
@@ -493,7 +512,7 @@ def test_list_cannot_fail(home, env, helper, aws):
 # version, and everything else
 
 
-def test_version(helper):
+def test_version(helper: Helper) -> None:
     """The name, the package and the version, in one line."""
     version = docker_credential_ecr.__version__
 
@@ -504,7 +523,7 @@ def test_version(helper):
     )
 
 
-def test_nobody_listening(aws, helper):
+def test_nobody_listening(aws: FakeAWS, helper: Helper) -> None:
     """A client that closes its end before the answer costs no traceback."""
     helper.get()
     read, write = os.pipe()
@@ -523,7 +542,7 @@ def test_nobody_listening(aws, helper):
 
 
 @pytest.mark.parametrize("stream", ["1", "2", "1>&- 2"])
-def test_streams_that_are_closed(aws, helper, cache, stream):
+def test_streams_that_are_closed(aws: FakeAWS, helper: Helper, cache: Path, stream: str) -> None:
     """Where a stream is closed, what is meant for it goes nowhere: into no file, no connection."""
     for action, fault in (("get", None), ("get", "AccessDeniedException")):
         helper("erase", stdin=HOST)
@@ -546,7 +565,7 @@ def test_streams_that_are_closed(aws, helper, cache, stream):
         assert lock.read_bytes() == b""
 
 
-def test_nobody_listening_to_an_error(aws, helper):
+def test_nobody_listening_to_an_error(aws: FakeAWS, helper: Helper) -> None:
     """Nor does a stderr that nobody reads keep the reason from stdout."""
     aws.fault(CALL, code="AccessDeniedException")
     read, write = os.pipe()
@@ -565,7 +584,7 @@ def test_nobody_listening_to_an_error(aws, helper):
     assert b"access denied" in done.stdout
 
 
-def test_interrupted(aws, helper):
+def test_interrupted(aws: FakeAWS, helper: Helper) -> None:
     """Ctrl-C ends a get that waits for AWS at once, as shells expect, without a traceback."""
     aws.fault(CALL, hang=True)
     process = helper.start("get", stdin=HOST)
@@ -577,7 +596,7 @@ def test_interrupted(aws, helper):
     assert (process.returncode, stdout, stderr) == (130, b"", b"")
 
 
-def test_a_renewal_by_hand_that_fails(aws, helper):
+def test_a_renewal_by_hand_that_fails(aws: FakeAWS, helper: Helper) -> None:
     """The process behind an answer says why it failed, for who starts it to see."""
     aws.fault(CALL, code="AccessDeniedException")
 

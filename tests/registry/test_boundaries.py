@@ -1,5 +1,7 @@
 """Where a hostname ends to be one: the last that is taken, and the first that is not."""
 
+from __future__ import annotations
+
 import pytest
 from kit import HOST
 
@@ -9,7 +11,7 @@ LONGEST = ".".join(["a" * 63] * 3 + ["a" * 61])  # 253 characters, RFC 1035
 PASSWORD = "hunter2"
 
 
-def test_the_longest_host():
+def test_the_longest_host() -> None:
     """A host has 253 characters at most, not counting a trailing dot."""
     assert len(LONGEST) == 253
     assert registry.host_of(LONGEST) == LONGEST
@@ -36,12 +38,12 @@ def test_the_longest_host():
         ("a", False),
     ],
 )
-def test_ports(port, is_one):
+def test_ports(port: str, is_one: bool) -> None:
     """A port is a number from 1 to 65535; what comes back is as it was written."""
     assert registry.split(f"{HOST}:{port}") == ((HOST, port) if is_one else None)
 
 
-def test_a_port_of_many_digits_costs_nothing():
+def test_a_port_of_many_digits_costs_nothing() -> None:
     """Only so many digits are read as may count: a longer number is no port."""
     assert registry.split(f"{HOST}:{'0' * 100_000}1") is None
     assert registry.split(f"{HOST}:{'9' * 100_000}") is None
@@ -76,7 +78,7 @@ def test_a_port_of_many_digits_costs_nothing():
         ("a" * 254, "a" * 253),
     ],
 )
-def test_what_is_shown_of_a_name(text, shown):
+def test_what_is_shown_of_a_name(text: str, shown: str) -> None:
     """The host alone, without anything that may be a secret, and nothing that a terminal obeys."""
     assert registry.shown(text) == shown
 
@@ -97,13 +99,13 @@ def test_what_is_shown_of_a_name(text, shown):
         ("xx-new-12", True),
     ],
 )
-def test_regions(region, is_one):
+def test_regions(region: str, is_one: bool) -> None:
     """A region has three parts or more, each of letters and digits, the last of digits."""
     found = registry.parse(f"123456789012.dkr.ecr.{region}.amazonaws.com")
     assert (found is not None) == is_one
 
 
 @pytest.mark.parametrize("account", ["12345678901", "1234567890123", "12345678901a", ""])
-def test_accounts(account):
+def test_accounts(account: str) -> None:
     """An account is 12 digits."""
     assert registry.parse(f"{account}.dkr.ecr.us-east-1.amazonaws.com") is None

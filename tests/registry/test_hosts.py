@@ -17,7 +17,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import botocore
 import pytest
@@ -37,7 +37,7 @@ class Name(NamedTuple):
     text: str
     split: tuple[str, str] | None
     ours: registry.Registry | None
-    go: dict[str, object]
+    go: dict[str, Any]
 
     @property
     def stripped(self) -> str:
@@ -229,7 +229,7 @@ def read(reader: Path, batches: Iterator[list[str]]) -> Iterator[Name]:
         assert process.stdin is not None
         assert process.stdout is not None
 
-        def send(pipe=process.stdin) -> None:
+        def send(pipe: IO[bytes] = process.stdin) -> None:
             with pipe:
                 for batch in batches:
                     sent.extend(batch)
@@ -287,7 +287,7 @@ def goes_to(name: Name, host: str) -> bool:
 
 
 @pytest.mark.proof
-def test_a_token_goes_where_go_connects_to(reader, proof):
+def test_a_token_goes_where_go_connects_to(reader: Path, proof: bool) -> None:
     """Whenever we say that a name is a registry, Go and Docker read that same host and port.
 
     Where we refuse what Go reads as a registry's host, the reason is one of the table's, and so is
@@ -317,7 +317,7 @@ def test_a_token_goes_where_go_connects_to(reader, proof):
     assert set() == {(table, why) for table, known in TABLES.items() for why in known} - set(seen)
 
 
-def test_the_generator_is_the_same_at_every_run():
+def test_the_generator_is_the_same_at_every_run() -> None:
     """A name that fails can be made again: the seed alone decides."""
     assert generated(7) == generated(7)
     assert generated(7) != generated(8)

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from fake_aws import FakeAWS
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import HOST, REGISTRIES, login, without_keys
+from kit import HOST, REGISTRIES, Helper, answers, herd, login, without_keys
 
 from docker_credential_ecr import registry, settings
 from docker_credential_ecr.errors import HelperError
@@ -356,7 +357,7 @@ def test_identity() -> None:
         {"HOME": "relative", "XDG_CONFIG_HOME": "/x"},
     ],
 )
-def test_places_are_platformdirs(monkeypatch, environ: dict[str, str]) -> None:
+def test_places_are_platformdirs(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> None:
     """The rule that is applied here for Linux is the one of platformdirs."""
     from platformdirs import PlatformDirs
 
@@ -397,7 +398,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def accounts(env, home, aws):
+def accounts(env: dict[str, str], home: Path, aws: FakeAWS) -> Path:
     """Three profiles with a key each, and a rule for each of three accounts."""
     without_keys(env)
     (home / ".aws").mkdir()
@@ -419,16 +420,10 @@ def accounts(env, home, aws):
     return path
 
 
-def test_three_accounts_at_once(helper, aws, accounts) -> None:
+def test_three_accounts_at_once(helper: Helper, aws: FakeAWS, accounts: Path) -> None:
     """Three registries asked for at once use a profile each, with one call each; then with none."""
     hosts = (HOST, SECOND, THIRD)
-    started = [helper.start("get") for _ in hosts]
-    for process, host in zip(started, hosts, strict=True):
-        process.stdin.write(host.encode())
-        process.stdin.close()
-        process.stdin = None
-    answers = [process.communicate() for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0], answers
+    assert len(answers(herd(helper, hosts))) == 3
     assert aws.count("GetAuthorizationToken") == 3
     assert sorted(call.access_key for call in aws.calls) == ["AKIAone", "AKIAthree", "AKIAtwo"]
     keys = [aws.issued[helper.get(host).secret] for host in hosts]
@@ -436,7 +431,7 @@ def test_three_accounts_at_once(helper, aws, accounts) -> None:
     assert aws.requests == 3
 
 
-def test_one_region_two_profiles(helper, aws, accounts) -> None:
+def test_one_region_two_profiles(helper: Helper, aws: FakeAWS, accounts: Path) -> None:
     """Two rules for one region never see each other's token."""
     other = HOST.replace("123456789012", "222222222222")
     accounts.write_text(
@@ -449,7 +444,7 @@ def test_one_region_two_profiles(helper, aws, accounts) -> None:
     assert aws.requests == 2
 
 
-def test_a_changed_file_is_seen(helper, aws, accounts) -> None:
+def test_a_changed_file_is_seen(helper: Helper, aws: FakeAWS, accounts: Path) -> None:
     """Another profile in the file is another token at the next pull, without a word to us."""
     assert aws.issued[helper.get().secret][0] == "AKIAone"
     accounts.write_text(accounts.read_text().replace('"one"', '"three"'))
@@ -458,7 +453,7 @@ def test_a_changed_file_is_seen(helper, aws, accounts) -> None:
     assert "no AWS credentials" in helper.get().stdout
 
 
-def test_a_role(helper, aws, env, home) -> None:
+def test_a_role(helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path) -> None:
     """A rule's role is assumed with all that the rule says of it, and the second pull asks nobody."""
     path = home / "rules.toml"
     path.write_text(
@@ -477,7 +472,7 @@ def test_a_role(helper, aws, env, home) -> None:
     assert aws.requests == before
 
 
-def test_an_endpoint(helper, aws, env, home) -> None:
+def test_an_endpoint(helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path) -> None:
     """A rule's endpoint is called for its registry, and for no other."""
     env["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"  # nobody is there
     path = home / "rules.toml"
@@ -488,7 +483,7 @@ def test_an_endpoint(helper, aws, env, home) -> None:
     assert aws.requests == 1
 
 
-def test_a_mapped_name(helper, aws, env, home) -> None:
+def test_a_mapped_name(helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path) -> None:
     """A custom name is served like an ECR host by every action; without its rule it is not ours."""
     name = "images.example.com"
     assert helper.get(name).stdout == "credentials not found in native keychain\n"
@@ -510,7 +505,9 @@ def test_a_mapped_name(helper, aws, env, home) -> None:
     assert helper("list").status == 0
 
 
-def test_a_bad_file_is_an_error_of_every_miss(helper, aws, env, home) -> None:
+def test_a_bad_file_is_an_error_of_every_miss(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path
+) -> None:
     """A file that cannot be used stops a pull with file, key and hint, and asks nobody."""
     path = home / "rules.toml"
     path.write_text(f'[[registry]]\nmatch = "{HOST}"\nprofil = "x"\n')
@@ -527,7 +524,9 @@ def test_a_bad_file_is_an_error_of_every_miss(helper, aws, env, home) -> None:
     assert helper("erase", stdin=HOST).status == 0
 
 
-def test_a_hit_reads_no_rules(helper, aws, env, home) -> None:
+def test_a_hit_reads_no_rules(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], home: Path
+) -> None:
     """With rules, a fallback and a mapped name, a hit still loads neither them nor TOML."""
     name = "images.example.com"
     path = home / "rules.toml"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 from kit import need
 
 
 @pytest.fixture(scope="module")
-def faketime():
+def faketime() -> Iterator[dict[str, str]]:
     """Return the variables that make a program believe in another time, but for FAKETIME itself.
 
     libfaketime keeps a shared memory, and would leave one behind for every process that ends as
@@ -23,6 +24,7 @@ def faketime():
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert keeper.stdout is not None
     shared = keeper.stdout.readline().strip()
     [library] = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
     yield {"LD_PRELOAD": library, "FAKETIME_SHARED": shared, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

@@ -1,22 +1,28 @@
 """The ages of a token, to the second, and the numbers by which they are drawn."""
 
+from __future__ import annotations
+
 import re
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from kit import CALL, HOST, LIFE, OTHER_ACCOUNT, entries, login, until
+from fake_aws import FakeAWS
+from kit import CALL, HOST, LIFE, OTHER_ACCOUNT, Helper, entries, login, until
 
 from docker_credential_ecr import deadline, renewal, tokens
 from docker_credential_ecr.errors import HelperError, Unavailable
 
+Stop = Callable[[float], None]
 NOW = 1_795_000_000  # epoch seconds
 
 
 @pytest.fixture
-def stopped(aws, env, faketime):
+def stopped(aws: FakeAWS, env: dict[str, str], faketime: dict[str, str]) -> Stop:
     """Return a function that stops the clock of all that is started from then on at a second."""
 
-    def stop(second):
+    def stop(second: float) -> None:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
         env.update(faketime, FAKETIME=moment, TZ="UTC")
 
@@ -25,7 +31,7 @@ def stopped(aws, env, faketime):
 
 
 @pytest.fixture
-def issued(aws, env, helper, cache):
+def issued(aws: FakeAWS, env: dict[str, str], helper: Helper, cache: Path) -> int:
     """Return when the token on disk was issued, whose times are 100 seconds apart."""
     helper.get()
     (entry,) = entries(cache)
@@ -38,7 +44,7 @@ def issued(aws, env, helper, cache):
     return start
 
 
-def claimed(cache):
+def claimed(cache: Path) -> bool:
     return any(path.name.endswith(".renewal") for path in (cache / HOST).iterdir())
 
 
@@ -55,7 +61,9 @@ def claimed(cache):
         (300, "fetched"),
     ],
 )
-def test_every_age_begins_with_its_second(aws, helper, cache, stopped, issued, age, what):
+def test_every_age_begins_with_its_second(
+    aws: FakeAWS, helper: Helper, cache: Path, stopped: Stop, issued: int, age: int, what: str
+) -> None:
     """Served, renewed behind, renewed before, and never again."""
     (old,) = aws.issued
     stopped(issued + age)
@@ -76,7 +84,9 @@ def test_every_age_begins_with_its_second(aws, helper, cache, stopped, issued, a
 
 
 @pytest.mark.parametrize(("age", "calls"), [(99, False), (100, True), (300, True)])
-def test_every_age_without_renewals_behind(aws, helper, cache, stopped, issued, age, calls):
+def test_every_age_without_renewals_behind(
+    aws: FakeAWS, helper: Helper, cache: Path, stopped: Stop, issued: int, age: int, calls: bool
+) -> None:
     """Where the user wants none behind the answer a due token is renewed before it."""
     (old,) = aws.issued
     stopped(issued + age)
@@ -88,7 +98,9 @@ def test_every_age_without_renewals_behind(aws, helper, cache, stopped, issued, 
 
 
 @pytest.mark.parametrize(("left", "is_kept"), [(1, True), (0, False), (-1, False)])
-def test_a_login_that_has_expired(aws, helper, cache, stopped, left, is_kept):
+def test_a_login_that_has_expired(
+    aws: FakeAWS, helper: Helper, cache: Path, stopped: Stop, left: int, is_kept: bool
+) -> None:
     """A password is kept while a second of it is left."""
     end = int(time.time()) + 1000
     aws.token_life = end - time.time() + 0.5  # the password says it in whole seconds
@@ -102,7 +114,9 @@ def test_a_login_that_has_expired(aws, helper, cache, stopped, left, is_kept):
     assert (cache / HOST / "login").exists() == is_kept
 
 
-def test_what_is_copied_for_another_registry(aws, helper, cache, stopped, issued):
+def test_what_is_copied_for_another_registry(
+    aws: FakeAWS, helper: Helper, cache: Path, stopped: Stop, issued: int
+) -> None:
     """A token that is not due is copied; one that is, is not."""
     (old,) = aws.issued
     stopped(issued + 100)
@@ -114,7 +128,7 @@ def test_what_is_copied_for_another_registry(aws, helper, cache, stopped, issued
 
 
 @pytest.mark.parametrize("word", ["false", "0", "no", "off", "FALSE", "Off"])
-def test_words_that_switch_it_off(word):
+def test_words_that_switch_it_off(word: str) -> None:
     """In capitals or not."""
     assert not tokens.renews_behind({"AWS_ECR_BACKGROUND_REFRESH": word})
     for other in (f"{word} ", "", "true", "1", "n"):
@@ -139,7 +153,7 @@ def test_words_that_switch_it_off(word):
         ("1e999", None),
     ],
 )
-def test_how_long_an_answer_may_take(text, seconds):
+def test_how_long_an_answer_may_take(text: str | None, seconds: float | None) -> None:
     """From 1 to 600 seconds, 25 if nobody says."""
     environ = {} if text is None else {"AWS_ECR_TIMEOUT": text}
     if seconds is None:
@@ -173,7 +187,9 @@ def test_how_long_an_answer_may_take(text, seconds):
         (LIFE, -100, 0.0, (0, 0)),
     ],
 )
-def test_the_schedule(life, credentials, draw, expected):
+def test_the_schedule(
+    life: int, credentials: int | None, draw: float, expected: tuple[int, int]
+) -> None:
     """When a token is due, and when it is late, in seconds after its issue."""
     end = None if credentials is None else NOW + credentials
     refresh, renew = renewal.schedule(NOW, NOW + life, end, draw)
@@ -185,12 +201,12 @@ def test_the_schedule(life, credentials, draw, expected):
     [(1600, 0.0, 100), (1600, 1.0, 200), (1600, 0.5, 150), (16, 0.0, 10), (0, 0.0, 10), (-9, 1.0, 10),
      (10**6, 0.0, 1800)],
 )  # fmt: skip
-def test_the_pause_between_two_renewals(left, draw, seconds):
+def test_the_pause_between_two_renewals(left: int, draw: float, seconds: int) -> None:
     """From a 16th to an 8th of what is left, ten seconds at least and half an hour at most."""
     assert renewal.pause(NOW, NOW + left, draw) == seconds
 
 
-def test_what_is_left_of_a_deadline():
+def test_what_is_left_of_a_deadline() -> None:
     """It becomes less, is never negative, and a part has no more than the whole."""
     whole = deadline.Deadline(100, "x")
     assert 99 < whole.left <= 100
@@ -200,7 +216,7 @@ def test_what_is_left_of_a_deadline():
     assert deadline.Deadline(0, "x").left == 0.0
 
 
-def test_a_deadline_that_is_over():
+def test_a_deadline_that_is_over() -> None:
     """It names the whole time and the step; a step with a limit of its own is stuck."""
     over = deadline.Deadline(0.2, '"x"')
     over.doing("waiting")
@@ -215,7 +231,7 @@ def test_a_deadline_that_is_over():
     stuck = deadline.Deadline(60, '"x"')
     started = time.monotonic()
 
-    def work():
+    def work() -> None:
         stuck.doing("reading", 0.2)
         time.sleep(5)
 
@@ -224,11 +240,11 @@ def test_a_deadline_that_is_over():
     assert time.monotonic() - started < 3
 
 
-def test_a_step_without_a_limit_has_the_rest():
+def test_a_step_without_a_limit_has_the_rest() -> None:
     """After a step with a limit the next one has all the time that is left."""
     whole = deadline.Deadline(60, "x")
 
-    def work():
+    def work() -> str:
         whole.doing("reading", 0.3)
         whole.doing("asking")
         time.sleep(0.8)
@@ -237,12 +253,12 @@ def test_a_step_without_a_limit_has_the_rest():
     assert whole.run(work) == "done"
 
 
-def test_a_value_that_is_settled():
+def test_a_value_that_is_settled() -> None:
     """What is settled is the answer, whatever becomes of the rest, and the rest has its limit."""
     whole = deadline.Deadline(60, "x")
     started = time.monotonic()
 
-    def hang():
+    def hang() -> str:
         whole.settle("settled", 0.3)
         time.sleep(5)
         return "late"
@@ -250,13 +266,13 @@ def test_a_value_that_is_settled():
     assert whole.run(hang) == "settled"
     assert 0.2 < time.monotonic() - started < 3
 
-    def fail():
+    def fail() -> None:
         whole.settle("settled", 5)
         raise OSError
 
     assert whole.run(fail) == "settled"
 
-    def fail_first():
+    def fail_first() -> None:
         raise KeyError
 
     with pytest.raises(KeyError):
@@ -264,7 +280,7 @@ def test_a_value_that_is_settled():
     # What has been settled may take longer than the deadline itself.
     short = deadline.Deadline(0.3, "x")
 
-    def slow():
+    def slow() -> str:
         short.settle("settled", 5)
         time.sleep(0.8)
         return "whole"
@@ -275,15 +291,23 @@ def test_a_value_that_is_settled():
 @pytest.mark.parametrize(
     ("newer_than", "is_new"), [(-2, False), (-1, False), (0, True), (3600, True)]
 )
-def test_newer_than(aws, env, helper, cache, newer_than, is_new, monkeypatch):
+def test_newer_than(
+    aws: FakeAWS,
+    env: dict[str, str],
+    helper: Helper,
+    cache: Path,
+    newer_than: int,
+    is_new: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A token of that second is too old, one of the next is not."""
     helper.get()
     (entry,) = entries(cache)
-    found = re.search(r"^issued (\d+)$", entry.read_text(), re.MULTILINE)
+    (found,) = re.findall(r"^issued (\d+)$", entry.read_text(), re.MULTILINE)
     for name, value in helper.environment().items():
         monkeypatch.setenv(name, value)
 
-    token = renewal.renew(HOST, helper.environment(), newer_than=int(found[1]) + newer_than)
+    token = renewal.renew(HOST, helper.environment(), newer_than=int(found) + newer_than)
 
     assert token is not None
     assert aws.count(CALL) == 1 + is_new

@@ -4,20 +4,27 @@ libfaketime moves the clock of the executable, not of the loopback AWS: ``aws.to
 longer by as much, so that what it issues is valid at the moved time.
 """
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from fake_aws import FakeAWS
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import CALL, HOST, HOUR, LIFE, PATIENCE, age_all, entries, login, until
+from kit import CALL, HOST, HOUR, LIFE, PATIENCE, Helper, age_all, entries, login, until
 
 from docker_credential_ecr import renewal
 
+Move = Callable[[int], None]
+Renewals = Callable[[], list[str]]
 MINUTE = 60  # seconds
 PATIENT = "100"  # seconds of a time-out that leaves a renewal of a valid token eight
 HANGING = "5"  # seconds until what hangs is given up: enough to get there on a busy machine
@@ -29,10 +36,10 @@ GONE = LIFE + MINUTE  # past `expires`
 
 
 @pytest.fixture
-def at(aws, env, faketime):
+def at(aws: FakeAWS, env: dict[str, str], faketime: dict[str, str]) -> Move:
     """Return a function that moves the clock of everything that is started from then on."""
 
-    def move(seconds):
+    def move(seconds: int) -> None:
         env.update(faketime, FAKETIME=f"{seconds:+d}s")
         aws.token_life = LIFE + seconds
 
@@ -41,11 +48,11 @@ def at(aws, env, faketime):
 
 
 @pytest.fixture
-def renewals(env):
+def renewals(env: dict[str, str]) -> Renewals:
     """Return what tells the ids of the processes that renew this user's token behind an answer."""
     home = f"HOME={env['HOME']}".encode()
 
-    def running():
+    def running() -> list[str]:
         found = []
         for path in glob.glob("/proc/[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
@@ -60,7 +67,7 @@ def renewals(env):
     return running
 
 
-def test_fresh_tokens_cost_nothing(at, aws, helper):
+def test_fresh_tokens_cost_nothing(at: Move, aws: FakeAWS, helper: Helper) -> None:
     """After 5 hours: the same token, no call."""
     secret = helper.get().secret
 
@@ -70,7 +77,7 @@ def test_fresh_tokens_cost_nothing(at, aws, helper):
     assert aws.requests == 1
 
 
-def test_due_tokens_are_answered_and_renewed_behind(at, aws, helper):
+def test_due_tokens_are_answered_and_renewed_behind(at: Move, aws: FakeAWS, helper: Helper) -> None:
     """Past `refresh` the answer is the old token, and a renewal brings the new one."""
     old = helper.get().secret
 
@@ -85,7 +92,9 @@ def test_due_tokens_are_answered_and_renewed_behind(at, aws, helper):
 
 
 @pytest.mark.parametrize("word", ["false", "0", "No", "OFF"])
-def test_renewal_before_the_answer_if_the_user_wants_that(at, aws, env, helper, word, renewals):
+def test_renewal_before_the_answer_if_the_user_wants_that(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper, word: str, renewals: Renewals
+) -> None:
     """With AWS_ECR_BACKGROUND_REFRESH=false a due token is renewed first, and nothing is left."""
     env["AWS_ECR_BACKGROUND_REFRESH"] = word
     old = helper.get().secret
@@ -98,7 +107,9 @@ def test_renewal_before_the_answer_if_the_user_wants_that(at, aws, env, helper, 
 
 
 @pytest.mark.parametrize("word", ["true", "1", ""])
-def test_renewal_behind_if_the_user_wants_that(at, aws, env, helper, word):
+def test_renewal_behind_if_the_user_wants_that(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper, word: str
+) -> None:
     """Any other value of it leaves the renewal behind the answer."""
     env["AWS_ECR_BACKGROUND_REFRESH"] = word
     old = helper.get().secret
@@ -109,7 +120,9 @@ def test_renewal_behind_if_the_user_wants_that(at, aws, env, helper, word):
     until(lambda: aws.count(CALL) == 2)
 
 
-def test_late_tokens_are_renewed_before_the_answer(at, aws, env, helper):
+def test_late_tokens_are_renewed_before_the_answer(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper
+) -> None:
     """From `renew` on the new token is the answer."""
     env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
@@ -137,7 +150,9 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=str)
-def test_late_tokens_serve_during_an_outage(at, aws, env, helper, outage):
+def test_late_tokens_serve_during_an_outage(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper, outage: dict[str, object]
+) -> None:
     """Between `renew` and `expires`, with nobody to ask: the old token, without a word."""
     env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
@@ -150,7 +165,9 @@ def test_late_tokens_serve_during_an_outage(at, aws, env, helper, outage):
     assert aws.count(CALL) >= 2
 
 
-def test_throttling_is_an_outage(aws, env, helper, cache):
+def test_throttling_is_an_outage(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, cache: Path
+) -> None:
     """AWS that is too busy is no refusal: a late token serves, an expired one does not.
 
     The token is made older, as libfaketime breaks the pauses between the tries.
@@ -169,7 +186,9 @@ def test_throttling_is_an_outage(aws, env, helper, cache):
     assert "throttles" in answer.stdout
 
 
-def test_late_tokens_serve_when_the_network_is_gone(at, aws, env, helper):
+def test_late_tokens_serve_when_the_network_is_gone(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper
+) -> None:
     """The same when nobody listens any more."""
     old = helper.get().secret
 
@@ -180,7 +199,9 @@ def test_late_tokens_serve_when_the_network_is_gone(at, aws, env, helper):
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)
-def test_late_tokens_do_not_serve_after_a_refusal(at, aws, env, helper, refusal):
+def test_late_tokens_do_not_serve_after_a_refusal(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper, refusal: dict[str, object]
+) -> None:
     """Between `renew` and `expires`, when AWS says no: the error, not the old token."""
     env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
@@ -196,7 +217,9 @@ def test_late_tokens_do_not_serve_after_a_refusal(at, aws, env, helper, refusal)
 
 
 @pytest.mark.parametrize("fault", [*OUTAGES, *REFUSALS], ids=str)
-def test_expired_tokens_never_serve(at, aws, env, helper, fault):
+def test_expired_tokens_never_serve(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper, fault: dict[str, object]
+) -> None:
     """Past `expires`, whatever happens: never the old token."""
     env["AWS_ECR_TIMEOUT"] = HANGING
     old = helper.get().secret
@@ -210,7 +233,7 @@ def test_expired_tokens_never_serve(at, aws, env, helper, fault):
     assert json.loads(helper("list").stdout) == {}
 
 
-def test_expired_tokens_are_fetched_anew(at, aws, helper):
+def test_expired_tokens_are_fetched_anew(at: Move, aws: FakeAWS, helper: Helper) -> None:
     """Past `expires` with AWS at hand: a new token, kept in turn."""
     old = helper.get().secret
 
@@ -222,7 +245,7 @@ def test_expired_tokens_are_fetched_anew(at, aws, helper):
     assert aws.count(CALL) == 2
 
 
-def test_tokens_from_the_future_are_not_served(at, aws, helper):
+def test_tokens_from_the_future_are_not_served(at: Move, aws: FakeAWS, helper: Helper) -> None:
     """A clock that went back an hour finds nothing that it may serve."""
     future = helper.get().secret
 
@@ -233,7 +256,9 @@ def test_tokens_from_the_future_are_not_served(at, aws, helper):
     assert aws.count(CALL) == 2
 
 
-def test_tokens_end_early_when_their_credentials_do(at, aws, env, helper):
+def test_tokens_end_early_when_their_credentials_do(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper
+) -> None:
     """With a role's credentials of one hour the token is renewed when these end, not later."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_EC2_METADATA_DISABLED"]
     env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
@@ -249,7 +274,9 @@ def test_tokens_end_early_when_their_credentials_do(at, aws, env, helper):
     assert aws.count(CALL) == 2
 
 
-def test_the_metadata_service_down_is_an_outage(at, aws, env, helper):
+def test_the_metadata_service_down_is_an_outage(
+    at: Move, aws: FakeAWS, env: dict[str, str], helper: Helper
+) -> None:
     """No credentials to be had is not a refusal: the old token serves until it expires."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_EC2_METADATA_DISABLED"]
     env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
@@ -264,7 +291,7 @@ def test_the_metadata_service_down_is_an_outage(at, aws, env, helper):
     assert helper.get().status == 1
 
 
-def test_a_kept_login_ends_when_it_says(at, aws, helper):
+def test_a_kept_login_ends_when_it_says(at: Move, aws: FakeAWS, helper: Helper) -> None:
     """A login serves, unrenewed, until the expiry in its password, and then no more."""
     password = aws.new_password("AKIALOGIN", "us-east-1")
     assert helper("store", stdin=login(password)).status == 0
@@ -274,11 +301,13 @@ def test_a_kept_login_ends_when_it_says(at, aws, helper):
         assert helper.get().secret == password
     assert aws.requests == 0
     at(GONE)
-    assert helper.get().secret != login
+    assert helper.get().secret != password
     assert aws.requests == 1
 
 
-def test_one_renewal_behind_20_answers(aws, helper, cache, renewals):
+def test_one_renewal_behind_20_answers(
+    aws: FakeAWS, helper: Helper, cache: Path, renewals: Renewals
+) -> None:
     """20 gets of a due token are all answered with it while a renewal hangs: one, for all."""
     old = helper.get().secret
     age_all(cache, DUE)
@@ -299,7 +328,9 @@ def test_one_renewal_behind_20_answers(aws, helper, cache, renewals):
     assert aws.count(CALL) == 2
 
 
-def test_a_renewal_holds_nothing_of_the_callers(aws, helper, cache, tmp_path, renewals):
+def test_a_renewal_holds_nothing_of_the_callers(
+    aws: FakeAWS, helper: Helper, cache: Path, tmp_path: Path, renewals: Renewals
+) -> None:
     """The process behind the answer has no descriptor, session or working tie of the caller's."""
     helper.get()
     age_all(cache, DUE)
@@ -334,7 +365,9 @@ def test_a_renewal_holds_nothing_of_the_callers(aws, helper, cache, tmp_path, re
     until(lambda: not renewals())
 
 
-def test_a_renewal_does_not_outlive_its_deadline(aws, env, helper, cache, renewals):
+def test_a_renewal_does_not_outlive_its_deadline(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, cache: Path, renewals: Renewals
+) -> None:
     """With AWS hanging for ever the renewal ends by itself, and the token still serves."""
     env["AWS_ECR_TIMEOUT"] = HANGING
     old = helper.get().secret
@@ -348,7 +381,9 @@ def test_a_renewal_does_not_outlive_its_deadline(aws, env, helper, cache, renewa
     assert helper.get().secret == old
 
 
-def test_a_renewal_that_failed_is_not_tried_at_every_get(aws, helper, cache, renewals):
+def test_a_renewal_that_failed_is_not_tried_at_every_get(
+    aws: FakeAWS, helper: Helper, cache: Path, renewals: Renewals
+) -> None:
     """Failed behind the answer: the next gets do not ask again, until the claim has ended."""
     old = helper.get().secret
     age_all(cache, DUE)
@@ -372,7 +407,9 @@ def test_a_renewal_that_failed_is_not_tried_at_every_get(aws, helper, cache, ren
     assert aws.count(CALL) == asked + 1
 
 
-def test_in_an_outage_a_node_asks_once(aws, env, helper, cache):
+def test_in_an_outage_a_node_asks_once(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, cache: Path
+) -> None:
     """What one process has just met the next does not meet again: it serves the late token."""
     env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
@@ -385,7 +422,9 @@ def test_in_an_outage_a_node_asks_once(aws, env, helper, cache):
     assert aws.count(CALL) == asked > 1
 
 
-def test_a_session_that_has_ended_is_no_refusal(aws, env, helper, cache):
+def test_a_session_that_has_ended_is_no_refusal(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, cache: Path
+) -> None:
     """A private token lives to its own end, whatever becomes of the credentials."""
     env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
@@ -401,7 +440,15 @@ DENIED = [{"code": "AccessDeniedException"}, {"code": "UnrecognizedClientExcepti
 
 @pytest.mark.parametrize("denied", DENIED, ids=str)
 @pytest.mark.parametrize("when", ["behind the answer", "refresh", "refused, then a 500"])
-def test_never_after_aws_said_no(aws, env, helper, cache, renewals, denied, when):
+def test_never_after_aws_said_no(
+    aws: FakeAWS,
+    env: dict[str, str],
+    helper: Helper,
+    cache: Path,
+    renewals: Renewals,
+    denied: dict[str, str],
+    when: str,
+) -> None:
     """When AWS refuses the identity its token goes, whoever was told, and stays away."""
     env["AWS_ECR_TIMEOUT"] = PATIENT
     old = helper.get().secret
@@ -428,7 +475,9 @@ def test_never_after_aws_said_no(aws, env, helper, cache, renewals, denied, when
 
 
 @pytest.mark.parametrize("in_its_place", ["a directory", "the claim of another"])
-def test_a_renewal_that_cannot_be_claimed_costs_nothing(aws, helper, cache, in_its_place):
+def test_a_renewal_that_cannot_be_claimed_costs_nothing(
+    aws: FakeAWS, helper: Helper, cache: Path, in_its_place: str
+) -> None:
     """Where the claim cannot be had, the answer goes out all the same, and nobody is asked."""
     old = helper.get().secret
     age_all(cache, DUE)
@@ -447,7 +496,9 @@ def test_a_renewal_that_cannot_be_claimed_costs_nothing(aws, helper, cache, in_i
     assert aws.count(CALL) == 1
 
 
-def test_a_renewal_shows_no_secret_in_its_arguments(aws, helper, cache, renewals):
+def test_a_renewal_shows_no_secret_in_its_arguments(
+    aws: FakeAWS, helper: Helper, cache: Path, renewals: Renewals
+) -> None:
     """What the process list shows of a renewal is the host and a time."""
     helper.get()
     age_all(cache, DUE)
@@ -474,7 +525,7 @@ EPOCH = 1_795_000_000
     credentials=st.none() | st.floats(-HOUR, 2 * LIFE, allow_nan=False),
     draw=st.floats(0, 1, exclude_max=True),
 )
-def test_the_times_are_in_order(life, credentials, draw):
+def test_the_times_are_in_order(life: int, credentials: float | None, draw: float) -> None:
     """Whatever is issued and drawn: issued <= refresh <= renew <= expires and credentials' end."""
     end = None if credentials is None else EPOCH + credentials
 
@@ -485,7 +536,7 @@ def test_the_times_are_in_order(life, credentials, draw):
         assert renew <= max(end, EPOCH)
 
 
-def test_the_times_of_a_whole_life():
+def test_the_times_of_a_whole_life() -> None:
     """A token of 12 hours: left alone for 5, renewed behind from 10 on, and before at 11:50."""
     first, renew = renewal.schedule(0, LIFE, None, 0.0)
     last, _ = renewal.schedule(0, LIFE, None, 0.999999)
@@ -495,7 +546,7 @@ def test_the_times_of_a_whole_life():
     assert last - first >= 2 * HOUR  # a fleet spreads its calls over hours
 
 
-def test_the_draw_is_a_draw():
+def test_the_draw_is_a_draw() -> None:
     """Nodes that booted together draw different times."""
     drawn = {renewal.draw() for _ in range(100)}
 

@@ -1,13 +1,17 @@
 """Many at once: one call for a herd, whatever happens to the one that makes it."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
-from kit import CALL, HOST, OTHER_ACCOUNT, OTHER_REGION, answers, herd, until
+from fake_aws import FakeAWS
+from kit import CALL, HOST, OTHER_ACCOUNT, OTHER_REGION, Helper, answers, herd, until
 
 from docker_credential_ecr import cache as tokens_on_disk
 from docker_credential_ecr import keeping
@@ -24,7 +28,7 @@ aws_secret_access_key = SECRET-CANARY-dev
 
 
 @pytest.fixture
-def slow(helper):
+def slow(helper: Helper) -> None:
     """Let a wait take what it takes: this machine may be slow.
 
     Coverage is measured elsewhere: in each of a herd it would cost more than what it measures.
@@ -35,7 +39,7 @@ def slow(helper):
 
 
 @pytest.fixture
-def profiles(aws, home, env):
+def profiles(aws: FakeAWS, home: Path, env: dict[str, str]) -> None:
     """Two profiles with a key each, and no key in the environment."""
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text(PROFILES)
@@ -45,7 +49,7 @@ def profiles(aws, home, env):
 
 @pytest.mark.alone
 @pytest.mark.usefixtures("slow")
-def test_200_processes_on_an_empty_cache_make_one_call(aws, helper):
+def test_200_processes_on_an_empty_cache_make_one_call(aws: FakeAWS, helper: Helper) -> None:
     """200 at once make exactly one call, and get 200 right answers: the same one."""
     aws.delay = 0.5
 
@@ -58,7 +62,9 @@ def test_200_processes_on_an_empty_cache_make_one_call(aws, helper):
 
 @pytest.mark.alone
 @pytest.mark.usefixtures("slow")
-def test_200_processes_after_the_holder_of_the_lock_was_killed(aws, helper):
+def test_200_processes_after_the_holder_of_the_lock_was_killed(
+    aws: FakeAWS, helper: Helper
+) -> None:
     """The kernel's lock ends with its holder: those who wait go on, with one call between them."""
     aws.fault(CALL, hang=True, times=1)
     [holder] = herd(helper, [HOST])
@@ -74,7 +80,7 @@ def test_200_processes_after_the_holder_of_the_lock_was_killed(aws, helper):
     assert set(secrets) == set(aws.issued)
 
 
-def test_registries_of_one_region_share_one_call(aws, helper):
+def test_registries_of_one_region_share_one_call(aws: FakeAWS, helper: Helper) -> None:
     """A token is bound to the region and the identity, not to the account in the host's name."""
     secrets = {helper.get(host).secret for host in (HOST, OTHER_ACCOUNT, OTHER_ACCOUNT, HOST)}
 
@@ -83,7 +89,7 @@ def test_registries_of_one_region_share_one_call(aws, helper):
 
 
 @pytest.mark.usefixtures("slow")
-def test_registries_of_one_region_share_one_call_at_once(aws, helper):
+def test_registries_of_one_region_share_one_call_at_once(aws: FakeAWS, helper: Helper) -> None:
     """The lock is for the region and the identity: a herd for 20 accounts makes one call."""
     aws.delay = 0.5
 
@@ -93,7 +99,7 @@ def test_registries_of_one_region_share_one_call_at_once(aws, helper):
     assert set(secrets) == set(aws.issued)
 
 
-def test_two_regions_cost_two_calls(aws, helper):
+def test_two_regions_cost_two_calls(aws: FakeAWS, helper: Helper) -> None:
     """Each region is asked once, in that region."""
     here = helper.get(HOST).secret
     there = helper.get(OTHER_REGION).secret
@@ -105,7 +111,7 @@ def test_two_regions_cost_two_calls(aws, helper):
     assert aws.requests == 2
 
 
-def test_flavours_do_not_share_a_token(aws, helper):
+def test_flavours_do_not_share_a_token(aws: FakeAWS, helper: Helper) -> None:
     """What a dual-stack endpoint issued is not taken for the plain host's, nor the reverse."""
     plain = helper.get(HOST).secret
     dual = helper.get("123456789012.dkr-ecr.us-east-1.on.aws").secret
@@ -115,7 +121,7 @@ def test_flavours_do_not_share_a_token(aws, helper):
 
 
 @pytest.mark.usefixtures("profiles")
-def test_two_profiles_never_see_each_others_token(aws, helper):
+def test_two_profiles_never_see_each_others_token(aws: FakeAWS, helper: Helper) -> None:
     """Two profiles cost two calls; alternating between them costs nothing more."""
     for _ in range(3):
         for name, key in (("prod", "AKIAPROD"), ("dev", "AKIADEV")):
@@ -126,7 +132,7 @@ def test_two_profiles_never_see_each_others_token(aws, helper):
 
 
 @pytest.mark.usefixtures("slow", "profiles")
-def test_two_profiles_at_once(aws, helper):
+def test_two_profiles_at_once(aws: FakeAWS, helper: Helper) -> None:
     """Two herds of different profiles make a call each, and no token crosses over."""
     aws.delay = 0.5
     started = {
@@ -140,7 +146,7 @@ def test_two_profiles_at_once(aws, helper):
 
 
 @pytest.mark.usefixtures("profiles")
-def test_a_registry_of_another_profile_copies_nothing(aws, helper):
+def test_a_registry_of_another_profile_copies_nothing(aws: FakeAWS, helper: Helper) -> None:
     """The copy for a second registry is of the same identity's token only."""
     helper.get(HOST, env={"AWS_PROFILE": "prod"})
     secret = helper.get(OTHER_ACCOUNT, env={"AWS_PROFILE": "dev"}).secret
@@ -150,7 +156,7 @@ def test_a_registry_of_another_profile_copies_nothing(aws, helper):
 
 
 @pytest.mark.usefixtures("profiles")
-def test_two_rules_never_see_each_others_token(aws, helper, home):
+def test_two_rules_never_see_each_others_token(aws: FakeAWS, helper: Helper, home: Path) -> None:
     """In one environment two rules are two identities: no token is copied from one to the other."""
     rules = home / "config.toml"
     rules.write_text(
@@ -165,7 +171,9 @@ def test_two_rules_never_see_each_others_token(aws, helper, home):
     assert aws.requests == 2
 
 
-def test_a_lock_that_cannot_be_had_in_time_is_done_without(aws, helper, cache):
+def test_a_lock_that_cannot_be_had_in_time_is_done_without(
+    aws: FakeAWS, helper: Helper, cache: Path
+) -> None:
     """Somebody who holds the lock and never lets go costs time, not the answer."""
     helper.get()
     helper("erase", stdin=HOST)
@@ -180,7 +188,9 @@ def test_a_lock_that_cannot_be_had_in_time_is_done_without(aws, helper, cache):
 
 
 @pytest.mark.parametrize("kind", ["file", "directories", "link"])
-def test_a_lock_that_cannot_be_made_is_done_without(aws, helper, cache, kind):
+def test_a_lock_that_cannot_be_made_is_done_without(
+    aws: FakeAWS, helper: Helper, cache: Path, kind: str
+) -> None:
     """Something else in the lock's place costs neither the answer nor the cache."""
     helper.get()
     [lock] = (cache / ".locks").iterdir()
@@ -198,7 +208,7 @@ def test_a_lock_that_cannot_be_made_is_done_without(aws, helper, cache, kind):
     assert aws.count(CALL) == 2
 
 
-def test_locks_are_for_the_owner_only(aws, helper, cache):
+def test_locks_are_for_the_owner_only(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     """The lock's file and its directory are as private as the tokens, and hold nothing."""
     helper.get()
 
@@ -209,13 +219,13 @@ def test_locks_are_for_the_owner_only(aws, helper, cache):
     assert lock.stat().st_size == 0
 
 
-def test_a_reader_never_sees_half_an_entry(tmp_path):
+def test_a_reader_never_sees_half_an_entry(tmp_path: Path) -> None:
     """While an entry is written over and over, a reader finds one of the two tokens, whole."""
     folder = str(tmp_path)
     secrets = ["YQ" * 1400, "Yg" * 1400]
     now = int(time.time())
 
-    def write(secret):
+    def write(secret: str) -> None:
         token = tokens_on_disk.Token(
             host=HOST,
             secret=secret,
@@ -228,7 +238,7 @@ def test_a_reader_never_sees_half_an_entry(tmp_path):
         )
         assert keeping.write(folder, token, begun=time.time())
 
-    def write_all():
+    def write_all() -> None:
         for number in range(200):
             write(secrets[number % 2])
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -32,7 +33,7 @@ def entry(
     magic: str = "docker-credential-ecr 2",
     secret: str = f'"{SECRET}"',
     fields: dict[str, object] | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> bytes:
     """Return an entry that is served; ``changes`` are of its fields, ``None`` leaves one out.
 
@@ -53,10 +54,15 @@ def entry(
     return encoded("\n".join([*lines, "", secret, ""]))
 
 
-def issued(seconds: int, secret: str, *conditions: str, **changes: object) -> bytes:
+def varied(changes: Mapping[str, Any]) -> bytes:
+    """Return an entry with these fields changed."""
+    return entry(**changes)
+
+
+def issued(seconds: int, secret: str, *conditions: str, **changes: Any) -> bytes:
     """Return an entry that was issued ``seconds`` before now, and goes its usual way from there."""
     begun = NOW - seconds
-    times = {
+    times: dict[str, Any] = {
         "issued": begun,
         "refresh": begun + 5 * HOUR,
         "renew": begun + LIFE - 600,
@@ -65,7 +71,7 @@ def issued(seconds: int, secret: str, *conditions: str, **changes: object) -> by
     return entry(*conditions, secret=f'"{secret}"', **{**times, **changes})
 
 
-def login(seconds: int = HOUR, secret: str = LOGIN, **changes: object) -> bytes:
+def login(seconds: int = HOUR, secret: str = LOGIN, **changes: Any) -> bytes:
     """Return the entry of a login made ``seconds`` before now: without conditions."""
     end = NOW - seconds + LIFE
     fields = {"host": HOST, "issued": NOW - seconds, "refresh": end, "renew": end, "expires": end}
@@ -143,7 +149,7 @@ class Case:
 Cases = Iterator[tuple[str, Case]]
 
 
-def malformed(data: bytes, comment: str, expect: str = ABSENT, **how: object) -> Case:
+def malformed(data: bytes, comment: str, expect: str = ABSENT, **how: Any) -> Case:
     """Return the case of an entry with one thing about its bytes."""
     return Case(comment, expect, {NAME: data}, **how)
 
@@ -222,20 +228,20 @@ def entries() -> Cases:  # noqa: C901, PLR0915 - a table
         yield name, malformed(data, comment, SERVED, stdout=answer(text))
     # The fields.
     for key in ("host", "issued", "refresh", "renew", "expires"):
-        yield f"{key}-missing", malformed(entry(**{key: None}), f"there is no {key}")
+        yield f"{key}-missing", malformed(varied({key: None}), f"there is no {key}")
         line = next(line for line in good.split(b"\n") if line.startswith(key.encode()))
         twice = good.replace(line, line + b"\n" + line)
         yield f"{key}-twice", malformed(twice, f"{key} comes twice, and says the same")
-        yield f"{key}-empty", malformed(entry(**{key: ""}), f"{key} says nothing")
+        yield f"{key}-empty", malformed(varied({key: ""}), f"{key} says nothing")
         bare = good.replace(line, key.encode())
         yield f"{key}-bare", malformed(bare, f"{key} says nothing, without a space")
     for key in ("scope", "identity", "source", "replaced"):
-        data = entry(**{"scope": None, "source": None, key: "x"})
+        data = varied({"scope": None, "source": None, key: "x"})
         yield f"{key}-alone", malformed(data, f"of what informs only there is {key}", SERVED)
-        data = entry(**{"scope": None, "source": None, key: ""})
+        data = varied({"scope": None, "source": None, key: ""})
         yield f"{key}-empty", malformed(data, f"{key} says nothing, and informs only", SERVED)
         line = f"{key} x\n".encode()
-        data = entry(**{"scope": None, "source": None, key: "x"}).replace(line, line + line)
+        data = varied({"scope": None, "source": None, key: "x"}).replace(line, line + line)
         yield f"{key}-twice", malformed(data, f"{key} comes twice")
     shortest = entry(scope=None, source=None)
     yield "nothing-that-informs", malformed(shortest, "no scope, no source", SERVED)
@@ -306,7 +312,7 @@ def entries() -> Cases:  # noqa: C901, PLR0915 - a table
     yield "time-12-digits", malformed(data, comment, SERVED, exact=True)
     for key in ("refresh", "renew", "expires"):
         for name, text in (("negative", "-1"), ("words", "never"), ("13-digits", "9" * 13)):
-            data = entry(**{key: text})
+            data = varied({key: text})
             yield f"{key}-{name}", malformed(data, f"{key} is no time")
     for name, changes, comment in (
         ("refresh-before-issued", {"refresh": NOW - HOUR - 1}, "refresh comes before issued"),
@@ -314,7 +320,7 @@ def entries() -> Cases:  # noqa: C901, PLR0915 - a table
         ("expires-before-renew", {"expires": NOW + 10 * HOUR - 1}, "expires comes before renew"),
         ("life-too-long", {"expires": NOW - HOUR + LIFE + 1}, "a second more than 12 hours"),
     ):
-        yield name, malformed(entry(**changes), comment)
+        yield name, malformed(varied(changes), comment)
     data = entry(expires=NOW - HOUR + LIFE)
     yield "life-longest", malformed(data, "12 hours", SERVED)
     data = entry(refresh=NOW - HOUR, renew=NOW + HOUR, expires=NOW + HOUR)
@@ -343,7 +349,7 @@ def ages() -> Cases:
         ("expired", {"refresh": NOW - HOUR, "renew": NOW - HOUR, "expires": NOW - 60}, ABSENT, "after its end"),
         ("future", {"issued": NOW + HOUR}, ABSENT, "issued in an hour: the clock was set back"),
     ):  # fmt: skip
-        yield name, malformed(entry(**times), comment, expect)
+        yield name, malformed(varied(times), comment, expect)
     for name, times, expect, comment in (
         ("issued-now", {"issued": NOW}, SERVED, "issued this very second"),
         ("issued-next", {"issued": NOW + 1}, ABSENT, "issued in the next second"),
@@ -354,7 +360,7 @@ def ages() -> Cases:
         ("expires-next", {**first, "expires": NOW + 1}, LATE, "the last second before its end"),
         ("expires-now", {**first, "expires": NOW}, ABSENT, "the second of its end"),
     ):  # fmt: skip
-        yield name, malformed(entry(**times), comment, expect, exact=True)
+        yield name, malformed(varied(times), comment, expect, exact=True)
     for word, value, expect in (
         ("false", "false", LATE),
         ("0", "0", LATE),
@@ -708,7 +714,7 @@ def environments() -> Cases:
     """Which conditions hold: each case has one, or what is said of it."""
 
     def of(
-        line: str, env: Iterable[str], expect: str, comment: str, *after: str, **how: object
+        line: str, env: Iterable[str], expect: str, comment: str, *after: str, **how: Any
     ) -> Case:
         return Case(comment, expect, {NAME: entry(line)}, env=list(env), before=list(after), **how)
 
@@ -1166,8 +1172,8 @@ def main() -> None:
         for path in (HERE / folder).iterdir():
             if f"{folder}/{path.name}" not in made:
                 path.unlink()
-    for path, data in made.items():
-        (HERE / path).write_bytes(data)
+    for name, data in made.items():
+        (HERE / name).write_bytes(data)
     sys.stdout.write(f"{len(made)} vectors{os.linesep}")
 
 

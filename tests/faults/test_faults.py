@@ -98,6 +98,7 @@ class Conversation:
         first = home.get()
         must(first.status == 0 and not first.stderr, f"the next get: {first.said}")
         must(self.secret(first) in self.rightful(home), f"the next get is wrong: {first.said}")
+        home.wait_for_all()  # the first may have started a renewal
         calls = home.calls()
         second = home.get()
         must(second.status == 0 and not second.stderr, f"the second get: {second.said}")

@@ -207,14 +207,14 @@ class Home:
         return sum(c.operation == CALL and c.access_key == self.key for c in list(self.aws.calls))
 
     def wait_for_all(self) -> None:
-        """Wait until no process that ran under the library is left."""
+        """Wait until no process of this home's is left: renewals behind an answer."""
         end = time.monotonic() + BEHIND
         while self.processes():
             assert time.monotonic() < end, "a process is left"
             time.sleep(0.02)
 
     def processes(self) -> list[int]:
-        mark = f"FAULT_STATE={self._state}".encode()
+        mark = f"HOME={self.path}".encode()
         found = []
         for name in os.listdir("/proc"):
             if name.isdecimal():

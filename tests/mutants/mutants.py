@@ -106,7 +106,9 @@ class _Points(ast.NodeVisitor):
         changes = self._changes(node)
         for change in changes:
             if self.count == self.target:
-                place = node if isinstance(node, ast.expr) else self.statement
+                # A number says nothing without what it stands in.
+                alone = isinstance(node, ast.Constant) or not isinstance(node, ast.expr)
+                place = self.statement if alone else node
                 assert place is not None
                 shown = ast.unparse(place)
                 change()
@@ -184,7 +186,7 @@ def mutants(module: str, source: str) -> list[Mutant]:
 
 
 def _short(text: str) -> str:
-    return " ".join(text.split())[:160]
+    return " ".join(text.partition("\n")[0].split())[:240]
 
 
 class Place:

@@ -608,10 +608,11 @@ def boot() -> str:
 
 def _is_this_boot(line: str) -> bool:
     now = boot()
-    (kind, then, *machine), (known, when, *found) = line.split(" ", 2), now.split(" ", 2)
-    if kind == known == "booted":
-        return machine == found and abs(_time(then) - _time(when)) <= _BOOT_DRIFT
-    return now == line and kind == "boot"
+    if not line.startswith("booted "):
+        return line == now
+    then, _, machine = line.removeprefix("booted ").partition(" ")
+    when, _, ours = now.removeprefix("booted ").partition(" ")
+    return machine == ours and abs(_time(then) - _time(when)) <= _BOOT_DRIFT
 
 
 def _booted() -> tuple[int, str]:

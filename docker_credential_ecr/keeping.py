@@ -142,7 +142,8 @@ def claim(folder: str, token: Token, now: float, life: float, *, unwritable: boo
                 # any of ours does is of a clock that was wrong.
                 if 0 < place.state(name).st_mtime - now <= CLAIM_LIMIT:
                     return False
-                _remove(place, name)
+                if not _remove(place, name):
+                    return unwritable
             else:
                 cache.close(descriptor)
                 place.set_time(name, now + min(life, CLAIM_LIMIT))

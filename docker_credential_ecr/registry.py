@@ -36,7 +36,7 @@ _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
 _FORBIDDEN = frozenset(' @#?"\\')
 _ACCOUNT_LENGTH = 12  # digits
 _REGION_PARTS = 3  # at least, as in us-east-1
-_PORT_LIMIT = 65535
+_PORT_LIMIT, _PORT_LENGTH = 65535, 5  # and the digits of it
 _HOST_LENGTH = 253  # characters, RFC 1035
 
 
@@ -95,7 +95,7 @@ def split(server_url: str) -> tuple[str, str] | None:
         return None
     authority = (rest if mark else url).partition("/")[0]
     host, colon, port = authority.partition(":")
-    if colon and not (port.isdecimal() and 0 < int(port[:6]) <= _PORT_LIMIT):
+    if colon and not (port.isdecimal() and len(port) <= _PORT_LENGTH and 0 < int(port) <= _PORT_LIMIT):
         return None
     host = host.removesuffix(".")
     if not host or len(host) > _HOST_LENGTH or not _HOST_CHARACTERS.issuperset(host):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import EXECUTABLE, HOST, SYSTEM_PATH, Helper, Run, need  # noqa: F401 - until all import from kit
+from kit import EXECUTABLE, SYSTEM_PATH, Helper
 
 SERVERS = {"aws", "stack"}  # the fixtures that start one
 

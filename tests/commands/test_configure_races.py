@@ -100,7 +100,7 @@ def test_a_login_meanwhile(helper: Helper, config: Path, home: Path, arguments: 
     assert said.decode().count("\n") == (1 if arguments == (HOST,) else 2)  # nothing is said twice
 
 
-def test_a_holder_of_the_lock_that_is_stopped(helper, config, home) -> None:
+def test_a_holder_of_the_lock_that_is_stopped(helper: Helper, config: Path, home: Path) -> None:
     """A run that holds the lock and never goes on keeps the next one for seconds, not for ever."""
     lock = home / ".local" / "state" / "docker-credential-ecr" / "configure.lock"
     lock.parent.mkdir(parents=True)
@@ -111,7 +111,7 @@ def test_a_holder_of_the_lock_that_is_stopped(helper, config, home) -> None:
     assert json.loads(config.read_text()) == {"credHelpers": {HOST: "ecr"}}
 
 
-def test_a_file_that_never_rests(helper, config) -> None:
+def test_a_file_that_never_rests(helper: Helper, config: Path) -> None:
     """Where another program writes again and again, the end is an error, and nothing of ours."""
     wrap = traced("-e", "inject=fsync:delay_enter=200000")
     run = subprocess.Popen(

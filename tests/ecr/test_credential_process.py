@@ -222,7 +222,9 @@ def test_the_callers_directory_chooses_a_relative_path(
         assert aws.issued[helper.get().secret][0] == f"AKIA{name}"
 
 
-def test_without_a_shell_it_works_all_the_same(env, helper, home, aws):
+def test_without_a_shell_it_works_all_the_same(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+) -> None:
     """An image without a shell has no watcher: the credentials are got, nothing is said of it."""
     without_keys(env)
     script = write(home / "process.py", f"print({json.dumps(json.dumps(ANSWER))})\n")
@@ -234,7 +236,9 @@ def test_without_a_shell_it_works_all_the_same(env, helper, home, aws):
     assert said.stderr == ""
 
 
-def test_a_process_that_cannot_be_split_and_is_not_needed(env, helper, home, aws):
+def test_a_process_that_cannot_be_split_and_is_not_needed(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+) -> None:
     """Keys that come before it are used, whatever a profile's credential_process says."""
     without_keys(env)
     write(home / ".aws" / "config", '[default]\ncredential_process = "open\n')

@@ -31,7 +31,7 @@ client.get_authorization_token()
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path) -> Path:
     """A copy of botocore's data, for the services that are called."""
     folder = tmp_path / "data"
     folder.mkdir()
@@ -41,7 +41,7 @@ def data(tmp_path):
     return folder
 
 
-def where(data, env):
+def where(data: Path, env: dict[str, str]) -> str:
     """Return the URL that a token is asked of."""
     env |= {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "SECRET-CANARY"}
     done = subprocess.run(
@@ -55,7 +55,7 @@ def where(data, env):
     return done.stdout.strip()
 
 
-def test_partitions_of_another_form(data, env):
+def test_partitions_of_another_form(data: Path, env: dict[str, str]) -> None:
     """Where partitions.json says less than we need, botocore's own endpoints.json is read."""
     partitions = json.loads((DATA / "partitions.json").read_text())
     for partition in partitions["partitions"]:
@@ -66,7 +66,7 @@ def test_partitions_of_another_form(data, env):
     assert where(data, env) == "https://api.ecr.eu-west-1.amazonaws.com/"
 
 
-def test_neither_tables_nor_all_services_are_read(data, env):
+def test_neither_tables_nor_all_services_are_read(data: Path, env: dict[str, str]) -> None:
     """As things are, endpoints.json need not be there: its 1.2 MB are a third of a client's time."""
     (data / "endpoints.json").unlink()
 
@@ -76,7 +76,7 @@ def test_neither_tables_nor_all_services_are_read(data, env):
 @pytest.mark.parametrize(
     "kind", ["service-2", "endpoint-rule-set-1", "endpoint-bdd-1", "waiters-2"]
 )
-def test_a_kind_of_file_is_there_for_those_that_have_it(kind):
+def test_a_kind_of_file_is_there_for_those_that_have_it(kind: str) -> None:
     """A newer botocore that looks for a newer form first is told the truth about it."""
     ours = session.load(None, {}).get_component("data_loader").list_available_services(kind)
     stock = botocore.loaders.Loader().list_available_services(kind)

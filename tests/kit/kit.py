@@ -14,6 +14,7 @@ wherever that can show it.
     tests/program/     what holds for the whole: start-up, secrets, packaging, README
     tests/faults/      proofs: a fault at every call, nothing to be had, many at once
     tests/mutants/     whether the tests notice: the program changed, one thing at a time
+    tests/windows/     the everyday way on Windows, by Wine (make test-windows)
     tests/e2e/         real clients against real registries, in namespaces of their own
     tests/kit/         this kit: modules that tests import by their plain names
 

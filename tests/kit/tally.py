@@ -10,9 +10,10 @@ import xml.etree.ElementTree as ET
 def main(reports: list[str]) -> int:
     tests = skipped = 0
     for report in reports:
-        for suite in ET.parse(report).getroot().iter("testsuite"):
-            skipped += int(suite.attrib["skipped"])
-            tests += int(suite.attrib["tests"])
+        for case in ET.parse(report).getroot().iter("testcase"):
+            tests += 1
+            # A test that is known to fail is reported as skipped, too, and did run.
+            skipped += any(why.get("type") == "pytest.skip" for why in case.iter("skipped"))
     sys.stdout.write(f"{tests - skipped} tests ran, {skipped} skipped\n")
     return int(skipped > 0 and os.environ.get("CI") == "true")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_aws import FakeAWS
@@ -57,7 +58,8 @@ def test_a_store_that_an_erase_overtakes_blames_nobody(tmp_path: Path) -> None:
     """The user's last word was the logout: the login is not kept, and that is no failure."""
     folder = str(tmp_path / "cache")
     now = int(time.time())
-    times = {"issued": now, "refresh": now + 9, "renew": now + 9, "expires": now + 9}
+    times: dict[str, Any] = {"issued": now, "refresh": now + 9}
+    times |= {"renew": now + 9, "expires": now + 9}
     token = tokens_on_disk.Token(host=HOST, name=tokens_on_disk.LOGIN, secret="c2VjcmV0", **times)
     assert keeping.write(folder, token, begun=now)
     begun = time.time()

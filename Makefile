@@ -15,7 +15,7 @@ TOGETHER := -n $(JOBS) --dist loadgroup
 OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test proof test-oldest lint bench mutants wheel sdist requirements audit clean
+.PHONY: help demo check test proof test-oldest test-windows lint bench mutants wheel sdist requirements audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test-oldest: .oldest-venv/.requirements ## AWS, cache and locks with the lowest 
 	@$(OLDEST)/python $(PIP) --no-deps --no-build-isolation --force-reinstall .
 	PYTHONSAFEPATH=1 $(OLDEST)/python -m pytest $(TOGETHER) -q -m "not alone" \
 		tests/cache tests/ecr tests/tokens $(PYTEST_ARGS)
+
+test-windows: $(BIN)/python ## the everyday way and past faults on Windows, by Wine; WINDOWS_LAB names its folder
+	$(BIN)/python tests/windows/lab.py
+	$(PYTEST) tests/windows $(PYTEST_ARGS)
 
 lint: $(BIN)/python ## ruff and mypy
 	$(BIN)/python -m ruff check .

@@ -1,0 +1,75 @@
+"""What the Windows tests say often: the executable, an entry, what happens behind an answer."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lab import Lab, Run
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+LIFE = 12 * 3600  # seconds, of a token
+APPEAR_LIMIT = 60  # seconds for what happens behind an answer
+
+
+class Helper:
+    """The executable that pip made, run in an environment made from scratch."""
+
+    def __init__(self, lab: Lab, env: dict[str, str]) -> None:
+        self.lab = lab
+        self.env = env
+        self.path = lab.helper
+
+    def __call__(
+        self,
+        *args: str,
+        stdin: str | bytes = b"",
+        env: dict[str, str | None] | None = None,
+        cwd: str = "C:\\windows",
+    ) -> Run:
+        """Run with ``args``; ``env`` adds variables, ``None`` removes one."""
+        return self.lab.run(self.path, *args, stdin=stdin, env=self.environment(env), cwd=cwd)
+
+    def get(self, host: str = HOST, **how: object) -> Run:
+        """Ask as Docker does: the bare host on stdin, without a newline."""
+        return self("get", stdin=host, **how)
+
+    def python(self, code: str, *args: str, **how: object) -> Run:
+        """Run ``code`` with the lab's Python, in the same environment."""
+        environment = self.environment(how.pop("env", None))
+        return self.lab.run(self.lab.python, "-c", code, *args, env=environment, **how)
+
+    def environment(self, changes: dict[str, str | None] | None = None) -> dict[str, str]:
+        merged = {**self.env, **(changes or {})}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+def soon(holds: Callable[[], object], what: str) -> None:
+    """Wait until ``holds``, for what happens behind an answer."""
+    end = time.monotonic() + APPEAR_LIMIT
+    while not holds():
+        assert time.monotonic() < end, f"{what} did not happen within {APPEAR_LIMIT} s"
+        time.sleep(0.05)
+
+
+def entries(cache: Path, host: str = HOST) -> list[Path]:
+    """Return the files that hold a token of ``host``."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(p for p in (cache / host).iterdir() if not p.name.startswith("."))
+    return []
+
+
+def age(entry: Path, seconds: int) -> None:
+    """Make an entry older, as if it had been written that long ago."""
+    lines = []
+    for line in entry.read_bytes().split(b"\n"):
+        key, _, value = line.partition(b" ")
+        if key in (b"issued", b"refresh", b"renew", b"expires"):
+            line = key + b" " + str(int(value) - seconds).encode()  # noqa: PLW2901
+        lines.append(line)
+    entry.write_bytes(b"\n".join(lines))

@@ -221,11 +221,14 @@ class Lab:
         self,
         *argv: str,
         stdin: str | bytes = b"",
-        env: dict[str, str],
+        env: dict[str, str] | None,
         cwd: str = "C:\\",
         timeout: float = RUN_LIMIT,
     ) -> Run:
-        """Run a Windows program with pipes on all three descriptors, in this environment alone."""
+        """Run a Windows program with pipes on all three descriptors.
+
+        In the environment ``env`` alone, or (``None``) in that of a user's session.
+        """
         answer = self._ask(
             {
                 "argv": argv,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 
 TYPE_CHECKING = False
@@ -47,6 +48,18 @@ class Helper:
     def environment(self, changes: dict[str, str | None] | None = None) -> dict[str, str]:
         merged = {**self.env, **(changes or {})}
         return {name: value for name, value in merged.items() if value is not None}
+
+
+def login(helper: Helper, secret: str, host: str = HOST, **how: object) -> Run:
+    """Say what `docker login` says."""
+    request = {"ServerURL": host, "Username": "AWS", "Secret": secret}
+    return helper("store", stdin=json.dumps(request), **how)
+
+
+def rules(lab: Lab, env: dict[str, str], home: str, text: str) -> None:
+    """Make ``text`` the configuration."""
+    env["AWS_ECR_CONFIG_FILE"] = f"{home}\\config.toml"
+    lab.unix(env["AWS_ECR_CONFIG_FILE"]).write_text(text)
 
 
 def soon(holds: Callable[[], object], what: str) -> None:

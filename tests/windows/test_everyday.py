@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 
-from support import HOST, LIFE, age, entries, soon
+from support import HOST, LIFE, age, entries, login, rules, soon
 
 
 def test_a_miss_asks_aws_once(helper, aws, cache):
@@ -44,11 +44,6 @@ def test_a_herd_makes_one_call(helper, aws):
     assert aws.requests == 1
 
 
-def login(helper, secret: str):
-    request = {"ServerURL": HOST, "Username": "AWS", "Secret": secret}
-    return helper("store", stdin=json.dumps(request))
-
-
 def test_a_login_wins_and_a_logout_takes_it_back(helper, aws):
     """`docker login` keeps a password, which `get` answers with until `docker logout`."""
     password = aws.new_password("SOMEBODY", "us-east-1")
@@ -79,18 +74,11 @@ def fallback(lab, home: str, script: str = FALLBACK) -> str:
     return folder
 
 
-def configure(lab, home: str, text: str) -> None:
-    path = lab.unix(f"{home}\\AppData\\Local\\docker-credential-ecr\\config.toml")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
-
-
 def test_a_fallback_answers_for_other_hosts(helper, lab, home, env):
     """What is not ECR is answered by the helper that config.toml names."""
     folder = fallback(lab, home)
     env["PATH"] += f";{folder}"
-    env["AWS_ECR_CONFIG_FILE"] = f"{home}\\config.toml"
-    lab.unix(env["AWS_ECR_CONFIG_FILE"]).write_text('[fallback]\nhelper = "other"\n')
+    rules(lab, env, home, '[fallback]\nhelper = "other"\n')
     answer = helper("get", stdin="registry.example.com")
     assert json.loads(answer.out) == {
         "ServerURL": "registry.example.com",

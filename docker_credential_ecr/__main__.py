@@ -13,7 +13,7 @@ import os
 import sys
 
 from . import ACTIONS, protocol, tokens
-from .errors import Answer, HelperError, report
+from .errors import Answer, HelperError, has_left, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def main() -> None:
         _write(1, answer.stdout)
     except KeyboardInterrupt:
         os._exit(_INTERRUPTED)
-    except BrokenPipeError:
-        os._exit(1)  # nobody is listening
     except OSError as error:
+        if has_left(error):
+            os._exit(1)  # nobody is listening
         status = 1
         answer = Answer(stderr=report("error", _unwritten(error)))
     try:

@@ -20,6 +20,7 @@ knowledge of AWS, and takes no lock::
     file 1790000000123456789 1790000000123456789 1024 5551 2049 /home/me/.aws/config
     absent /home/me/.aws/credentials
     boot 3c0e...
+    booted 1794990000 6f1c...
 
     "the secret as a JSON string literal"
 
@@ -28,7 +29,8 @@ at most once, in any order. ``host`` and ``issued`` to ``expires`` (epoch second
 see ``Token``) must be there; ``scope``, ``identity``, ``source`` and ``replaced`` (a residue of the
 secret that this one took the place of) only inform. The first line that is no field begins the
 conditions, and all of them must hold: a kind that a reader does not know never does. ``file`` gives
-the times of modification and of change in nanoseconds, size, inode and device.
+the times of modification and of change in nanoseconds, size, inode and device. ``boot`` is the
+kernel's own name for this boot; where it has none, ``booted`` gives the time and the machine.
 
 Anything odd about the file makes it as if absent: owner, mode, link, size, format, times. So does
 anything odd about its directory, which is opened once, without following a link, and judged as it
@@ -59,6 +61,9 @@ FILE_MODE = 0o600  # the owner only: these are credentials
 TIMES = ("issued", "refresh", "renew", "expires")  # fields, in the order in which they come
 _TIME_LENGTH = 12  # digits of a time in epoch seconds, far beyond what a clock can say
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# Seconds by which the time of a boot may be another later: clocks are set, and drift for the hours
+# that a token lives. No other boot is so near: to carry the token it came after this one's.
+_BOOT_DRIFT = 60
 _POSIX = os.name == "posix"
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _REPARSE_POINT = 0x400  # FILE_ATTRIBUTE_REPARSE_POINT, Windows' links and junctions
@@ -184,7 +189,14 @@ class Folder:
 
     def open(self, name: str, flags: int) -> int:
         """Return a descriptor of a file, which is never reached by a link; new ones are 0600."""
-        return os.open(self.prefix + name, flags | _NO_FOLLOW, FILE_MODE, dir_fd=self.descriptor)
+        path = self.prefix + name
+        if self.descriptor is None and not flags & os.O_EXCL:  # pragma: no cover - Windows
+            try:  # no O_NOFOLLOW there
+                if is_reparse_point(os.lstat(path)):
+                    raise PermissionError("is a link")
+            except FileNotFoundError:
+                pass  # it may be about to be made
+        return os.open(path, flags | _NO_FOLLOW, FILE_MODE, dir_fd=self.descriptor)
 
     def rename(self, old: str, new: str) -> None:
         """Put a file in another's place, in one step."""
@@ -239,11 +251,16 @@ def _open_by_link(path: str) -> int:
     return os.open(os.path.join(os.path.dirname(path), target), _FOLDER_FLAGS)
 
 
+def is_reparse_point(state: os.stat_result) -> bool:
+    """Whether the state is that of a link or a junction of Windows."""
+    return bool(getattr(state, "st_file_attributes", 0) & _REPARSE_POINT)
+
+
 def folder_fault(state: os.stat_result, *, private: bool = True) -> str:
     """Return what is wrong with a directory of that state, or an empty string. See ``Folder``."""
     if not stat.S_ISDIR(state.st_mode):
         return "is not a directory"
-    if getattr(state, "st_file_attributes", 0) & _REPARSE_POINT:  # pragma: no cover - Windows
+    if is_reparse_point(state):  # pragma: no cover - Windows
         return "is a link"
     if _POSIX and state.st_uid != os.geteuid():
         return "belongs to another user"
@@ -329,19 +346,17 @@ def expanded(path: str, environ: "Mapping[str, str]") -> str:
 def directory(environ: "Mapping[str, str]") -> str | None:
     """Return the cache directory, or ``None`` if there is none: switched off, or no home.
 
-    ``AWS_ECR_CACHE_DIR``, else what platformdirs says. Its rule for POSIX is applied here, as
-    importing platformdirs costs more than a whole hit; a test holds the two equal.
+    ``AWS_ECR_CACHE_DIR``, else what platformdirs says. Its rules are applied here, as importing
+    platformdirs costs more than a whole hit; a test on each system holds the two equal.
     """
     if environ.get("AWS_ECR_DISABLE_CACHE"):
         return None
     chosen = environ.get("AWS_ECR_CACHE_DIR")
     if chosen:
         path = expanded(chosen, environ)
-        return path if os.path.isabs(path) else None
+        return path if is_fixed(path) else None
     if not _POSIX:  # pragma: no cover - Windows
-        from platformdirs import user_cache_dir
-
-        return user_cache_dir(PROGRAM, appauthor=False)
+        return _windows_directory(environ)
     base = environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(base):
         place = home(environ)
@@ -349,6 +364,32 @@ def directory(environ: "Mapping[str, str]") -> str | None:
             return None
         base = place + ("/Library/Caches" if sys.platform == "darwin" else "/.cache")
     return f"{base}/{PROGRAM}"
+
+
+def is_fixed(path: str) -> bool:
+    r"""Whether ``path`` is the same place from everywhere, and one that ours can lie below.
+
+    On Windows: with a drive and a root, or on a share. What begins with ``\\?\`` is taken to the
+    letter there, without the slashes and names that every other path may have.
+    """
+    if _POSIX:
+        return os.path.isabs(path)
+    drive, rest = os.path.splitdrive(path)  # pragma: no cover - Windows
+    return bool(drive) and rest[:1] in ("\\", "/") and drive[2:3] not in ("?", ".")
+
+
+def _windows_directory(environ: "Mapping[str, str]") -> str | None:  # pragma: no cover - Windows
+    base = environ.get("LOCALAPPDATA", "")
+    # Without that variable platformdirs asks the shell; the other one is its own, and comes first.
+    if "WIN_PD_OVERRIDE_LOCAL_APPDATA" in environ or not is_fixed(base):
+        from platformdirs import user_cache_dir
+
+        try:
+            base = user_cache_dir(PROGRAM, appauthor=False)
+        except (OSError, ValueError, RuntimeError):  # no profile
+            return None
+        return base if is_fixed(base) else None
+    return os.path.join(base, PROGRAM, "Cache")
 
 
 def lookup(folder: str, host: str, environ: "Mapping[str, str]", now: float) -> Token | None:
@@ -503,8 +544,8 @@ def holds(  # noqa: C901, PLR0911 - one case a kind of condition
         elif kind in ("file", "absent"):
             if state_of(subject(line)) != line:
                 return False
-        elif kind == "boot":
-            if boot() != line:
+        elif kind in ("boot", "booted"):
+            if not _is_this_boot(line):
                 return False
         elif kind == "residue":
             if residue(rest.partition(" ")[0], environ) != line:
@@ -543,19 +584,66 @@ def state_of(path: str) -> str:
 
 
 def boot() -> str:
-    """Return the condition that the machine is not started anew.
+    """Return the condition that this is the machine, and that it is not started anew.
 
-    Where the kernel has no boot id, one that never holds.
+    Where neither the kernel nor the clocks can tell, one that never holds.
     """
+    found = ""
     try:
+        # Wine shows Windows programs its own machine's /proc.
+        if not _POSIX:
+            raise FileNotFoundError(_BOOT_ID)
         descriptor = os.open(_BOOT_ID, os.O_RDONLY)
         try:
             found = os.read(descriptor, 64).decode("ascii").strip()
         finally:
             close(descriptor)
     except (OSError, ValueError):
-        found = ""
-    return f"boot {found}" if found else unknown("boot")
+        pass
+    if found:
+        return f"boot {found}"
+    when, machine = _booted()
+    return f"booted {when} {machine}" if machine else unknown("boot")
+
+
+def _is_this_boot(line: str) -> bool:
+    now = boot()
+    (kind, then, *machine), (known, when, *found) = line.split(" ", 2), now.split(" ", 2)
+    if kind == known == "booted":
+        return machine == found and abs(_time(then) - _time(when)) <= _BOOT_DRIFT
+    return now == line and kind == "boot"
+
+
+def _booted() -> tuple[int, str]:
+    """Return when the machine was started, in epoch seconds, and its name; none if not known.
+
+    For Windows, macOS and others without a boot id. A disk's image, or a copy of the cache, serves
+    no other machine: that one was started at another time, and bears another name.
+    """
+    import time
+
+    try:
+        if _POSIX:
+            # Since the boot, sleep included: on macOS it is the time since kern.boottime.
+            up, machine = time.clock_gettime(time.CLOCK_MONOTONIC), os.uname().nodename
+        else:  # pragma: no cover - Windows
+            up, machine = time.monotonic(), _machine_guid()
+    except (AttributeError, OSError):
+        return 0, ""
+    machine = "".join(c if c.isascii() and c.isalnum() else "-" for c in machine)
+    return int(time.time() - up), machine
+
+
+def _machine_guid() -> str:  # pragma: no cover - Windows
+    """Return what Windows' setup has drawn for this machine. Raises ``OSError``."""
+    if sys.platform == "win32":
+        import winreg  # part of the interpreter there
+
+        place = r"SOFTWARE\Microsoft\Cryptography"
+        access = winreg.KEY_READ | winreg.KEY_WOW64_64KEY
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place, 0, access) as key:
+            return str(winreg.QueryValueEx(key, "MachineGuid")[0])
+    return ""
 
 
 def unknown(what: str) -> str:

@@ -5,6 +5,8 @@ A hint is an action: a command to run or a setting to change.
 Neither ever holds a secret, a line that could not be parsed, or the body of a response.
 """
 
+import os
+
 from . import PROGRAM
 
 TYPE_CHECKING = False
@@ -95,6 +97,13 @@ def report(kind: str, error: HelperError) -> bytes:
 def lines(kind: str, reason: str, hints: "Iterable[str]" = ()) -> list[str]:
     """Return what people read of an error or a warning (``kind``): the reason, then each hint."""
     return [f"{PROGRAM}: {kind}: {reason}", *(f"{PROGRAM}: hint: {hint}" for hint in hints)]
+
+
+def has_left(error: OSError) -> bool:
+    """Whether ``error`` says that the reader of a pipe has left: on Windows it is EINVAL."""
+    import errno
+
+    return error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def one_line(text: str) -> str:

@@ -12,10 +12,11 @@ import time
 
 from . import cache, registry
 from .cache import Folder, Token
+from .errors import one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 ENTRIES_PER_HOST = 64  # identities kept for one host; the oldest go first
 HOSTS = 1024  # directories that one sweep looks at; what is left waits for the next
@@ -29,6 +30,16 @@ _ERASED = ".erased"
 _CLAIM = ".renewal"
 _LOCKS = ".locks"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
+
+def no_directory(environ: "Mapping[str, str]") -> tuple[str, str]:
+    """Return why there is no cache directory, and the variable to do something about it with."""
+    if environ.get("AWS_ECR_DISABLE_CACHE"):
+        return "the cache is switched off", "AWS_ECR_DISABLE_CACHE"
+    name = "AWS_ECR_CACHE_DIR"
+    if environ.get(name):
+        return f'{name} is not an absolute path: "{one_line(environ[name])}"', name
+    return "there is no home directory", ""
 
 
 def write(folder: str, token: Token, begun: float) -> bool:
@@ -231,7 +242,7 @@ def _put(place: Folder, name: str, data: bytes) -> None:
         finally:
             os.close(descriptor)  # where a file server says that it could not write
         place.set_time(beside, time.time())  # by our clock, and not a file server's
-        _again(lambda: place.rename(beside, name))
+        again(lambda: place.rename(beside, name))
     except OSError:
         _remove(place, beside)
         raise
@@ -376,11 +387,23 @@ def _sweep_locks(folder: str, now: float) -> None:
 
 
 def _remove(place: Folder, name: str) -> bool:
-    """Remove a file; return whether it is gone."""
+    """Remove a file; return whether it is gone, or on Windows at least empty."""
     try:
-        _again(lambda: place.unlink(name))
+        again(lambda: place.unlink(name))
     except FileNotFoundError:
         pass
+    except OSError:
+        return not _POSIX and _empty(place, name)
+    return True
+
+
+def _empty(place: Folder, name: str) -> bool:  # pragma: no cover - Windows
+    """Empty a file that somebody holds open, which forbids no writing; return whether that is done.
+
+    An empty entry is no entry, and its secret is gone from the disk.
+    """
+    try:
+        cache.close(place.open(name, os.O_WRONLY | os.O_TRUNC))
     except OSError:
         return False
     return True
@@ -397,7 +420,7 @@ def _remove_folder(folder: str, host: str) -> None:
         pass  # somebody has just written there
 
 
-def _again(work: "Callable[[], None]") -> None:
+def again(work: "Callable[[], None]") -> None:
     """Do ``work``, for half a second if Windows denies it: a reader has the file open."""
     for _ in range(0 if _POSIX else TRIES):  # pragma: no cover - Windows
         try:

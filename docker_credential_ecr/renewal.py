@@ -179,9 +179,10 @@ def keep_login(host: str, secret: str, environ: "Mapping[str, str]") -> None:
         raise HelperError(f'the password for "{host}" is not one of ECR: they are base64', again)
     folder = cache.directory(environ)
     if folder is None:
+        why, variable = keeping.no_directory(environ)
         raise HelperError(
-            f'the login of "{host}" cannot be kept: the cache is switched off, or there is no home',
-            "unset AWS_ECR_DISABLE_CACHE, or set AWS_ECR_CACHE_DIR to a directory",
+            f'the login of "{host}" cannot be kept: {why}',
+            f"unset {variable}" if variable else "set AWS_ECR_CACHE_DIR to a directory",
             "or set AWS_ECR_IGNORE_CREDS_STORAGE=true to accept logins without keeping them",
         )
     residue = cache.residue_of(secret)
@@ -530,14 +531,20 @@ def _take(descriptor: int) -> bool:
 def _spawn_on_windows(argv: list[str]) -> None:  # pragma: no cover - Windows
     import subprocess
 
-    flags = 0
-    for name in ("CREATE_NO_WINDOW", "CREATE_NEW_PROCESS_GROUP", "CREATE_BREAKAWAY_FROM_JOB"):
-        flags |= getattr(subprocess, name, 0)
-    subprocess.Popen(  # noqa: S603 - our own executable
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        close_fds=True,
-        creationflags=flags,
-    )
+    if sys.platform == "win32":
+        # A console without a window: what the renewal starts would else be given one with.
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+        # Out of the caller's job, which may end with it; CI agents make jobs that let nobody out.
+        for more in (subprocess.CREATE_BREAKAWAY_FROM_JOB, 0):
+            try:
+                subprocess.Popen(  # noqa: S603 - our own executable
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    close_fds=True,
+                    creationflags=flags | more,
+                )
+            except PermissionError:
+                continue
+            return

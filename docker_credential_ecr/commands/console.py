@@ -1,9 +1,6 @@
 """Where a command speaks: answers to stdout, everything else to stderr under the program's name."""
 
-import errno
-import os
-
-from ..errors import HelperError, lines
+from ..errors import HelperError, has_left, lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +37,9 @@ class Console:
             for start in range(0, len(text), _PIECE):
                 self.stdout.write(text[start : start + _PIECE])
                 self._flush()
-        except BrokenPipeError:
-            raise
         except OSError as error:
-            if os.name == "nt" and error.errno == errno.EINVAL:  # pragma: no cover - Windows
-                raise BrokenPipeError from None  # so it calls a reader that has left
+            if has_left(error):
+                raise BrokenPipeError from None  # a reader that has left, in Windows' words, too
             raise HelperError(
                 f'the answer cannot be written: "{error.strerror}"', "check where its stdout goes"
             ) from None

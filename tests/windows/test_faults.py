@@ -374,7 +374,7 @@ WHERE = """\
 import os
 from platformdirs import user_cache_dir
 from docker_credential_ecr import cache
-print(cache.home(os.environ))
+print(cache.directory(os.environ))
 print(user_cache_dir("docker-credential-ecr", appauthor=False))
 """
 

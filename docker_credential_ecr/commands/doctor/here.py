@@ -5,7 +5,7 @@ import stat
 import sys
 import time
 
-from ... import __version__, cache, fallback
+from ... import __version__, cache, fallback, keeping
 from ...errors import HelperError, one_line
 from .. import docker, registries, system
 from . import probe
@@ -167,18 +167,11 @@ def tokens_kept(context: "Context") -> "Iterator[Finding]":
     """Check that tokens are kept, and that nobody else can read them."""
     folder = cache.directory(context.environ)
     if folder is None:
-        if context.environ.get("AWS_ECR_DISABLE_CACHE"):
-            yield Finding(
-                WARNING,
-                "tokens are not kept: the cache is switched off",
-                f"run: {system.unset('AWS_ECR_DISABLE_CACHE')}",
-            )
-        else:
-            yield Finding(
-                WARNING,
-                "tokens are not kept: there is no home directory",
-                f"set {system.home_variable()}, or AWS_ECR_CACHE_DIR",
-            )
+        why, variable = keeping.no_directory(context.environ)
+        hint = f"set {system.home_variable()}, or AWS_ECR_CACHE_DIR"
+        if variable:
+            hint = f"run: {system.unset(variable)}"
+        yield Finding(WARNING, f"tokens are not kept: {why}", hint)
         return
     shown = one_line(folder)
     if not os.path.isdir(folder):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -278,17 +279,60 @@ def test_a_user_that_nobody_knows(aws: FakeAWS, helper: Helper, tmp_path: Path) 
         assert aws.count(CALL) == calls
 
 
-def test_a_machine_without_a_boot_id(aws: FakeAWS, helper: Helper, cache: Path) -> None:
-    """Where machines cannot be told apart, a token of the machine's own identity is not served."""
+NO_BOOT_ID = "mount -t tmpfs tmpfs /proc/sys/kernel/random"
+
+
+@pytest.fixture
+def of_the_machine(aws: FakeAWS, helper: Helper) -> Helper:
+    """The helper where the identity is the instance's, as ``NO_BOOT_ID`` tells it from no other."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
         del helper.env[name]
     helper.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
-    wrap = mounted("mount -t tmpfs tmpfs /proc/sys/kernel/random")
+    return helper
 
-    for calls in (1, 2):
-        assert helper.get(wrap=wrap).secret in aws.issued
-        assert aws.count(CALL) == calls
-    assert not (cache / HOST).exists()
+
+def test_a_machine_without_a_boot_id(aws: FakeAWS, of_the_machine: Helper) -> None:
+    """As macOS and Windows, it is known by its name and by when it was started: a hit."""
+    wrap = mounted(NO_BOOT_ID)
+    first = of_the_machine.get(wrap=wrap).secret
+    asked = aws.requests
+
+    assert of_the_machine.get(wrap=wrap).secret == first
+    assert aws.requests == asked
+    assert of_the_machine.get().secret != first  # nor does it serve where there is a boot id
+
+
+@pytest.mark.parametrize("what", ["another machine", "another boot", "no time", "no name"])
+def test_a_boot_by_its_time_is_this_one(
+    of_the_machine: Helper, aws: FakeAWS, cache: Path, what: str
+) -> None:
+    """A disk's image, and a later boot, get no token of this machine and this boot."""
+    wrap = mounted(NO_BOOT_ID)
+    first = of_the_machine.get(wrap=wrap).secret
+    (entry,) = (path for path in (cache / HOST).iterdir() if path.name[0] != ".")
+    found = re.search(r"(?m)^booted (\d+) (\S+)$", entry.read_text())
+    assert found is not None
+    changed = {
+        "another machine": f"booted {found[1]} {found[2]}x",
+        "another boot": f"booted {int(found[1]) + 600} {found[2]}",
+        "no time": f"booted {found[2]}",
+        "no name": f"booted {found[1]}",
+    }[what]
+    entry.write_text(entry.read_text().replace(found[0], changed))
+
+    assert of_the_machine.get(wrap=wrap).secret != first
+
+
+def test_a_boot_by_its_time_drifts(of_the_machine: Helper, cache: Path) -> None:
+    """The time of a boot is computed from clocks, which are set: half a minute is no other boot."""
+    wrap = mounted(NO_BOOT_ID)
+    first = of_the_machine.get(wrap=wrap).secret
+    (entry,) = (path for path in (cache / HOST).iterdir() if path.name[0] != ".")
+    found = re.search(r"(?m)^booted (\d+) ", entry.read_text())
+    assert found is not None
+    entry.write_text(entry.read_text().replace(found[0], f"booted {int(found[1]) - 30} "))
+
+    assert of_the_machine.get(wrap=wrap).secret == first
 
 
 def test_switched_off_means_neither_read_nor_written(

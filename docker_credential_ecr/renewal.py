@@ -49,6 +49,7 @@ _EARLY_FROM, _EARLY_TO = 0.75, 0.95
 _PAUSE_FROM, _PAUSE_TO, _PAUSE_LEAST = 1 / 16, 1 / 8, 10
 _READING = "reading the cache"  # a stage, like the next
 _CONFIGURING = "reading the configuration file"
+_DESCRIPTORS = 1 << 20  # the most that are closed: macOS without a limit says 2**63 - 1, no C int
 # Variables that may hold a path relative to where the caller is.
 _PATH_VARIABLES = (
     *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_FILE", "BOTO_CONFIG"),
@@ -250,7 +251,8 @@ def behind_answer(host: str, environ: "Mapping[str, str]", issued: int) -> None:
         os.umask(0o077)  # of the caller, who knows what it was
         if not any(_is_relative(environ.get(name, "")) for name in _PATH_VARIABLES):
             os.chdir("/")  # the caller's directory may be unmounted meanwhile
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # whatever the caller's parent had open
+        # Whatever the caller's parent had open.
+        os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), _DESCRIPTORS))
     renew(host, environ, newer_than=issued, spare=True)
 
 

@@ -40,8 +40,10 @@ class Process:
                 stderr=subprocess.DEVNULL,  # its words are never shown: they may be secret
                 process_group=0 if self._alone else None,
             )
-        except BaseException:
+        except BaseException as error:
             self._watcher.dismiss()
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = arguments[0]  # Windows does not say what is missing
             raise
         self._watcher.watch(-self._process.pid if self._alone else self._process.pid)
 

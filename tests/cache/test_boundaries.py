@@ -492,3 +492,44 @@ def test_nothing_to_erase(tmp_path: Path) -> None:
     """A cache that is not there has nothing, and is not made."""
     assert keeping.erase(str(tmp_path / "none"), HOST)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_link_is_as_old_as_itself(folder):
+    """What it leads to counts for nothing: the link goes, and that stays as it is."""
+    keep(folder)
+    target = path(folder, "target")
+    put(folder, "x", "target")
+    for name in (OTHER_NAME, f".{NAME}.0123456789abcdef"):
+        os.symlink(target, path(folder, name))
+        os.utime(path(folder, name), (time.time() - 2 * LIFE,) * 2, follow_symlinks=False)
+
+    keeping.sweep(folder)
+
+    assert sorted(os.listdir(f"{folder}/{HOST}")) == [NAME, "target"]
+
+
+def test_nothing_is_left_open(folder):
+    """Whatever is looked up, kept, claimed, swept or erased, its descriptors are closed."""
+    before = sorted(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        keep(folder)
+        keep(folder, host=OTHER_ACCOUNT)
+        served(folder)
+        cache.hosts(folder)
+        keeping.claim(folder, token(), NOW, 1, unwritable=False)
+        keeping.release(folder, token())
+        keeping.may_copy(folder, token(), OTHER_ACCOUNT)
+        os.close(keeping.lock(folder, NAME))
+        keeping.forget(folder, token())
+        keeping.sweep(folder)
+        keeping.erase(folder, HOST)
+        keep(folder)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_directory_is_to_be_private_unless_said_otherwise(tmp_path):
+    """What others may change is a fault; for the whole cache it is none."""
+    os.chmod(tmp_path, 0o777)
+    state = os.stat(tmp_path)
+    assert cache.folder_fault(state) == "can be changed by others"
+    assert cache.folder_fault(state, private=False) == ""

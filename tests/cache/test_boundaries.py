@@ -533,3 +533,30 @@ def test_a_directory_is_to_be_private_unless_said_otherwise(tmp_path):
     state = os.stat(tmp_path)
     assert cache.folder_fault(state) == "can be changed by others"
     assert cache.folder_fault(state, private=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "ends"),
+    [(0, 0.1, True), (0, 2, True), (0.7, 5, True), (5, 0.1, False), (5, 0.7, False)],
+)
+def test_work_that_may_never_end(seconds, limit, ends):
+    """It is waited for until it ends, or its time is up, and no longer."""
+    started = time.monotonic()
+    assert cache.in_time(lambda: time.sleep(seconds), limit) == ends
+    assert min(seconds, limit) - 0.05 <= time.monotonic() - started < 4
+
+
+def test_work_that_fails():
+    """What it raises is raised."""
+    with pytest.raises(ZeroDivisionError):
+        cache.in_time(lambda: 1 // 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("path_", "expanded"),
+    [("~", "/h"), ("~/", "/h/"), ("~/a", "/h/a"), ("/a", "/a"), ("a", "a"), ("a~", "a~"), ("./~", "./~"), ("", ""),
+     ("~root/a", os.path.expanduser("~root/a")), ("~no-such-user/a", "~no-such-user/a")],
+)  # fmt: skip
+def test_tildes(path_, expanded):
+    """The home is the environment's; another user's is the system's; all else stays as it is."""
+    assert cache.expanded(path_, {"HOME": "/h"}) == expanded

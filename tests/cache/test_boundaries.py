@@ -492,3 +492,84 @@ def test_nothing_to_erase(tmp_path: Path) -> None:
     """A cache that is not there has nothing, and is not made."""
     assert keeping.erase(str(tmp_path / "none"), HOST)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_link_is_as_old_as_itself(folder: str) -> None:
+    """What it leads to counts for nothing: the link goes, and that stays as it is."""
+    keep(folder)
+    target = path(folder, "target")
+    put(folder, "x", "target")
+    for name in (OTHER_NAME, f".{NAME}.0123456789abcdef"):
+        os.symlink(target, path(folder, name))
+        os.utime(path(folder, name), (time.time() - 2 * LIFE,) * 2, follow_symlinks=False)
+
+    keeping.sweep(folder)
+
+    assert sorted(os.listdir(f"{folder}/{HOST}")) == [NAME, "target"]
+
+
+def test_nothing_is_left_open(folder: str) -> None:
+    """Whatever is looked up, kept, claimed, swept or erased, its descriptors are closed."""
+    before = sorted(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        keep(folder)
+        keep(folder, host=OTHER_ACCOUNT)
+        served(folder)
+        cache.hosts(folder)
+        keeping.claim(folder, token(), NOW, 1, unwritable=False)
+        keeping.release(folder, token())
+        keeping.may_copy(folder, token(), OTHER_ACCOUNT)
+        lock = keeping.lock(folder, NAME)
+        assert lock is not None
+        os.close(lock)
+        keeping.forget(folder, token())
+        keeping.sweep(folder)
+        keeping.erase(folder, HOST)
+        keep(folder)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_directory_is_to_be_private_unless_said_otherwise(tmp_path: Path) -> None:
+    """What others may change is a fault; for the whole cache it is none."""
+    os.chmod(tmp_path, 0o777)
+    state = os.stat(tmp_path)
+    assert cache.folder_fault(state) == "can be changed by others"
+    assert cache.folder_fault(state, private=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "ends"),
+    [(0, 0.1, True), (0, 2, True), (0.7, 5, True), (5, 0.1, False), (5, 0.7, False)],
+)
+def test_work_that_may_never_end(seconds: float, limit: float, ends: bool) -> None:
+    """It is waited for until it ends, or its time is up, and no longer."""
+    started = time.monotonic()
+    assert cache.in_time(lambda: time.sleep(seconds), limit) == ends
+    assert min(seconds, limit) - 0.05 <= time.monotonic() - started < 4
+
+
+def test_work_that_fails() -> None:
+    """What it raises is raised."""
+    with pytest.raises(ZeroDivisionError):
+        cache.in_time(lambda: 1 // 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("path_", "expanded"),
+    [("~", "/h"), ("~/", "/h/"), ("~/a", "/h/a"), ("/a", "/a"), ("a", "a"), ("a~", "a~"), ("./~", "./~"), ("", ""),
+     ("~root/a", os.path.expanduser("~root/a")), ("~no-such-user/a", "~no-such-user/a")],
+)  # fmt: skip
+def test_tildes(path_: str, expanded: str) -> None:
+    """The home is the environment's; another user's is the system's; all else stays as it is."""
+    assert cache.expanded(path_, {"HOME": "/h"}) == expanded
+
+
+def test_how_conditions_are_said() -> None:
+    """A variable as it is, a secret one by its residue, and one that is not set."""
+    assert cache.variable("A", {"A": "b=c"}) == "env A=b=c"
+    assert cache.variable("A", {"A": ""}) == "env A="
+    assert cache.variable("A", {}) == "unset A"
+    assert cache.residue("A", {"A": "b"}) == "residue A 98"
+    assert cache.residue("A", {}) == "unset A"
+    assert cache.boot() == cache.boot()
+    assert cache.unknown("x") == "unknown x"

@@ -76,6 +76,7 @@ def test_durations(tmp_path: Path, seconds: str, *, is_taken: bool) -> None:
         ("arn:aws:iam::²²²²²²²²²²²²:role/a", False),
         ("arn:aws:iam::123456789012:role/", False),
         ("arn:aws:iam::123456789012:role/a/", False),
+        ("arn:aws:iam::123456789012:role/a:/", False),
         ("arn:aws:iam::123456789012:user/a", False),
         ("arn:aws:iam::123456789012:role", False),
         ("arn:aws:iam:us-east-1:123456789012:role/a", False),

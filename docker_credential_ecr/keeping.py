@@ -25,6 +25,7 @@ CLAIM_LIMIT = 1800  # seconds that a claim lasts at most
 TRIES = 50  # of 10 ms: Windows lets nobody replace what somebody else is reading
 _WAIT = 0.01  # seconds between two of them
 _POSIX = os.name == "posix"
+_NEWBORN = 10  # seconds in which a claim that was made gets its time
 _MASK = 0o077  # for all that we make: whatever the caller's umask is
 _ERASED = ".erased"
 _CLAIM = ".renewal"
@@ -140,10 +141,11 @@ def claim(folder: str, token: Token, now: float, life: float, *, unwritable: boo
             except FileExistsError:
                 # By our clock, and not a file server's: we have set it. One that ends later than
                 # any of ours does is of a clock that was wrong.
-                if 0 < place.state(name).st_mtime - now <= CLAIM_LIMIT:
+                # One that was made this moment does not have its time yet.
+                if -_NEWBORN < place.state(name).st_mtime - now <= CLAIM_LIMIT:
                     return False
                 if not _remove(place, name):
-                    return unwritable
+                    break
             else:
                 cache.close(descriptor)
                 place.set_time(name, now + min(life, CLAIM_LIMIT))
@@ -151,10 +153,10 @@ def claim(folder: str, token: Token, now: float, life: float, *, unwritable: boo
     except FileNotFoundError:
         return False  # its owner is done
     except OSError:
-        return unwritable
+        pass
     finally:
         place.close()
-    return False
+    return unwritable
 
 
 def release(folder: str, token: Token) -> None:

@@ -95,7 +95,9 @@ def split(server_url: str) -> tuple[str, str] | None:
         return None
     authority = (rest if mark else url).partition("/")[0]
     host, colon, port = authority.partition(":")
-    if colon and not (port.isdecimal() and len(port) <= _PORT_LENGTH and 0 < int(port) <= _PORT_LIMIT):
+    if colon and not (
+        port.isdecimal() and len(port) <= _PORT_LENGTH and 0 < int(port) <= _PORT_LIMIT
+    ):
         return None
     host = host.removesuffix(".")
     if not host or len(host) > _HOST_LENGTH or not _HOST_CHARACTERS.issuperset(host):

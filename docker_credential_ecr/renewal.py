@@ -33,9 +33,9 @@ LOCK_SHARE = 0.35  # of the time-out; a lock that cannot be had by then is done 
 # Seconds between two looks for the token that another process is fetching: from, to. They grow, as
 # a herd of 200 that looks every 20 ms leaves no processor to the one that fetches.
 _POLL_FROM, _POLL_TO = 0.02, 0.3
-# Of the time-out, for a renewal while a valid token is at hand: 2 of 25 s. Nobody waits longer than
-# that for AWS to come back.
-SPARE_SHARE = 0.08
+# Of the time-out, for a renewal while a valid token is at hand: 1.5 of 25 s. With the start of the
+# process nobody waits longer than 2 s for AWS to come back.
+SPARE_SHARE = 0.06
 KEEP_LIMIT = 2.0  # seconds for writing the cache; an answer does not wait longer for a disk
 MARGIN = 600  # seconds before expiry at which a token is renewed before it is served
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from ..deadline import Deadline
 
 FAULT_CALLS = 3  # at most, for one answer, while AWS or the network fails
-THROTTLED_CALLS = 5  # at most, for one answer, while AWS throttles us
+THROTTLED_CALLS = 3  # at most, for one answer, while AWS throttles us: more only prolong it
 # Seconds, doubled at each try; the pause is drawn from zero up to that (full jitter), as those who
-# failed together must not come back together.
-FAULT_PAUSE = 0.1
-THROTTLE_PAUSE = 1.0
-LONGEST_PAUSE = 8.0  # seconds
+# failed together must not come back together. benchmarks/fleet.py shows what other numbers cost.
+FAULT_PAUSE = 1.0
+THROTTLE_PAUSE = 8.0
+LONGEST_PAUSE = 16.0  # seconds
 LEAST = 0.3  # seconds for a call: with less left there is no further try
 _RETRY_AFTER = "x-amz-retry-after"  # milliseconds: what AWS asks us to wait
 _RETRY_AFTER_LENGTH = 9  # digits, 11 days

@@ -10,6 +10,12 @@ import pytest
 from kit import need
 
 
+@pytest.fixture(autouse=True)
+def patient(env: dict[str, str]) -> None:
+    """Leave a renewal of a valid token, which gets a share of the time, six seconds on any machine."""
+    env["AWS_ECR_TIMEOUT"] = "100"
+
+
 @pytest.fixture(scope="module")
 def faketime() -> Iterator[dict[str, str]]:
     """Return the variables that make a program believe in another time, but for FAKETIME itself.

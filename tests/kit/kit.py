@@ -16,6 +16,7 @@ wherever that can show it.
     tests/mutants/     whether the tests notice: the program changed, one thing at a time
     tests/windows/     the everyday way on Windows, by Wine (make test-windows)
     tests/e2e/         real clients against real registries, in namespaces of their own
+    tests/vectors/     what every reader of the cache decides, as files: see README.md there
     tests/kit/         this kit: modules that tests import by their plain names
 
 A helper that two files need comes here; a fixture that two folders need goes to conftest.py.

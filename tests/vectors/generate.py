@@ -908,6 +908,16 @@ def environments() -> Cases:
     yield "boot-capitals", of("boot X{boot}", [], ABSENT, "another text")
     yield "boot-empty", of("boot ", [], ABSENT, "no boot")
     yield "boot-space-behind", of("boot {boot} ", [], ABSENT, "a space behind")
+    # Where the kernel has a boot id, no entry says it otherwise.
+    for name, line in (
+        ("booted", "booted 1795000000 elsewhere"),
+        ("booted-nothing", "booted "),
+        ("booted-alone", "booted"),
+        ("booted-long-ago", "booted 0 {boot}"),
+        ("booted-at-no-time", "booted x {boot}"),
+    ):
+        comment = "the kind for machines without a boot id"
+        yield name, of(line, [], ABSENT, comment, needs="linux")
     every = [
         "env A=b",
         "unset C",

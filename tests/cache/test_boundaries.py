@@ -573,3 +573,19 @@ def test_how_conditions_are_said() -> None:
     assert cache.residue("A", {}) == "unset A"
     assert cache.boot() == cache.boot()
     assert cache.unknown("x") == "unknown x"
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o777])
+def test_whatever_the_umask_is(folder: str, mask: int) -> None:
+    """What is made is the owner's alone, and his in full; the umask is as before."""
+    before = os.umask(mask)
+    try:
+        assert keep(folder)
+        assert keeping.erase(folder, OTHER_ACCOUNT)
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    for place in (folder, f"{folder}/{HOST}", f"{folder}/{OTHER_ACCOUNT}"):
+        assert os.stat(place).st_mode & 0o777 == 0o700
+    for file in (path(folder), path(folder, ".erased", OTHER_ACCOUNT)):
+        assert os.stat(file).st_mode & 0o777 == 0o600

@@ -236,6 +236,15 @@ def test_the_cache_itself_may_be_entered_by_all(folder: str) -> None:
     assert served(folder) == "c2VjcmV0"
     assert cache.hosts(folder) == [HOST]
     assert os.stat(f"{folder}/{HOST}").st_mode & 0o777 == 0o700
+    assert keep(folder, secret="bmV3")
+    assert served(folder) == "bmV3"
+    assert keep(folder, host=OTHER_ACCOUNT)
+    assert keeping.claim(folder, token(), NOW, 1, unwritable=False)
+    lock = keeping.lock(folder, NAME)
+    assert lock is not None
+    os.close(lock)
+    assert keeping.erase(folder, HOST)
+    assert served(folder) is None
 
 
 def test_of_two_the_newer(folder: str) -> None:
@@ -573,3 +582,102 @@ def test_how_conditions_are_said() -> None:
     assert cache.residue("A", {}) == "unset A"
     assert cache.boot() == cache.boot()
     assert cache.unknown("x") == "unknown x"
+
+
+@pytest.mark.parametrize("mask", [0, 0o022, 0o077, 0o777])
+def test_whatever_the_umask_is(folder: str, mask: int) -> None:
+    """What is made is the owner's alone, and his in full; the umask is as before."""
+    before = os.umask(mask)
+    try:
+        assert keep(folder)
+        assert keeping.erase(folder, OTHER_ACCOUNT)
+        assert os.umask(mask) == mask
+    finally:
+        os.umask(before)
+    for place in (folder, f"{folder}/{HOST}", f"{folder}/{OTHER_ACCOUNT}"):
+        assert os.stat(place).st_mode & 0o777 == 0o700
+    for file in (path(folder), path(folder, ".erased", OTHER_ACCOUNT)):
+        assert os.stat(file).st_mode & 0o777 == 0o600
+
+
+# A disk that fails, by the calls that it fails.
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, call: str, *names: str) -> None:
+    """Let a call of the system's fail for names that begin so, and for no other."""
+    real = getattr(os, call)
+
+    def failing(name: Any, *args: Any, **how: Any) -> Any:
+        if str(name).startswith(names):
+            raise PermissionError(13, "refused")
+        return real(name, *args, **how)
+
+    monkeypatch.setattr(os, call, failing)
+
+
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        ("unlink", [NAME]),  # the entry
+        ("unlink", [OTHER_NAME]),  # its copy
+        ("open", [".erased."]),  # the mark
+        ("replace", [".erased."]),
+    ],
+)
+def test_an_erase_that_fails_says_so(
+    folder: str, monkeypatch: pytest.MonkeyPatch, call: str, names: list[str]
+) -> None:
+    """Whatever could not be removed, or marked, the user is to know."""
+    keep(folder)
+    keep(folder, host=OTHER_ACCOUNT, name=OTHER_NAME)
+    refuse(monkeypatch, call, *names)
+
+    assert not keeping.erase(folder, HOST)
+
+
+def test_what_is_forgotten(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is gone where it never was; where it cannot be removed it is not."""
+    assert keeping.forget(folder, token())
+    keep(folder)
+    refuse(monkeypatch, "unlink", NAME)
+    assert not keeping.forget(folder, token())
+    monkeypatch.undo()
+    assert keeping.forget(folder, token())
+    assert served(folder) is None
+
+
+def test_a_temporary_that_could_not_be_removed(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It bears a name by which a later sweep knows it."""
+    keep(folder)
+    refuse(monkeypatch, "replace", ".")
+    refuse(monkeypatch, "unlink", ".")
+    assert not keep(folder, secret="bmV3")
+    assert not keeping.erase(folder, OTHER_ACCOUNT)
+    monkeypatch.undo()
+    for host in (HOST, OTHER_ACCOUNT):
+        (left,) = [name for name in os.listdir(f"{folder}/{host}") if name[0] == "."]
+        os.utime(path(folder, left, host), (time.time() - 3600,) * 2)
+
+    keeping.sweep(folder)
+
+    assert os.listdir(folder) == [HOST]
+    assert os.listdir(f"{folder}/{HOST}") == [NAME]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "id_rsa"}, {"name": ""}, {"host": "a/b"}, {"host": ".."}]
+)
+def test_names_that_are_not_written(folder: str, changes: dict[str, str]) -> None:
+    """An entry has a name of ours, in the directory of a host."""
+    assert not keep(folder, **changes)
+    assert not os.path.exists(folder)
+
+
+def test_a_mark_that_hangs(folder: str) -> None:
+    """A FIFO in the mark's place keeps nobody waiting."""
+    os.makedirs(f"{folder}/{HOST}", 0o700)
+    os.mkfifo(path(folder, ".erased"))
+    keep(folder)
+    assert served(folder) is None

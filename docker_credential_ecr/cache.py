@@ -395,7 +395,8 @@ def _windows_directory(environ: "Mapping[str, str]") -> str | None:  # pragma: n
 def lookup(folder: str, host: str, environ: "Mapping[str, str]", now: float) -> Token | None:
     """Return the token that may be served for ``host`` now, or ``None``. Never raises OSError.
 
-    A login wins over an issued token, a newer token over an older one.
+    A login wins over an issued token, a newer token over an older one, and of two that were issued
+    in one second the one whose name comes first.
     """
     best: Token | None = None
     for token in entries(folder, host):
@@ -405,8 +406,11 @@ def lookup(folder: str, host: str, environ: "Mapping[str, str]", now: float) -> 
     return best
 
 
-def hosts(folder: str) -> list[str]:
-    """Return the registry hosts that the cache has a directory for. Never raises OSError."""
+def hosts(folder: str, *, strict: bool = False) -> list[str]:
+    """Return the registry hosts that the cache has a directory for.
+
+    Raises ``OSError`` only if it is to be ``strict``: for who must know that these are all.
+    """
     try:
         place = Folder(folder, private=False)
         try:
@@ -414,11 +418,16 @@ def hosts(folder: str) -> list[str]:
         finally:
             place.close()
     except OSError:
+        if strict:
+            raise
         return []
 
 
-def entries(folder: str, host: str) -> list[Token]:
-    """Return every well-formed entry of ``host``, whether or not it may be served now."""
+def entries(folder: str, host: str, *, strict: bool = False) -> list[Token]:
+    """Return every well-formed entry of ``host``, by name, whether or not it may be served now.
+
+    Raises ``OSError`` only if it is to be ``strict``: for who must know that these are all.
+    """
     found: list[Token] = []
     try:
         # Others may write beside our directories, as in /tmp, but to none of them.
@@ -427,18 +436,18 @@ def entries(folder: str, host: str) -> list[Token]:
             place = Folder(host, whole)
         finally:
             whole.close()
-    except OSError:
-        return found
-    try:
-        for name in place.names():
-            if is_entry(name):
-                token = read(place, name, host)
+        try:
+            for name in sorted(filter(is_entry, place.names())):
+                token = read(place, name, host, strict=strict)
                 if token is not None:
                     found.append(token)
-    except OSError:
+        finally:
+            place.close()
+    except FileNotFoundError:
         pass
-    finally:
-        place.close()
+    except OSError:
+        if strict:
+            raise
     return found
 
 
@@ -447,11 +456,16 @@ def is_entry(name: str) -> bool:
     return name == LOGIN or (len(name) == NAME_LENGTH and _HEXADECIMAL.issuperset(name))
 
 
-def read(place: Folder, name: str, host: str) -> Token | None:
-    """Return the entry ``name`` of ``host``, or ``None`` if anything about it is odd."""
+def read(place: Folder, name: str, host: str, *, strict: bool = False) -> Token | None:
+    """Return the entry ``name`` of ``host``, or ``None`` if anything about it is odd.
+
+    Raises ``OSError`` only if it is to be ``strict`` and what is there cannot be read.
+    """
     try:
         descriptor = place.open(name, _READ_FLAGS)
-    except OSError:
+    except OSError as error:
+        if strict and not isinstance(error, FileNotFoundError):
+            raise
         return None
     try:
         state = os.fstat(descriptor)
@@ -459,6 +473,8 @@ def read(place: Folder, name: str, host: str) -> Token | None:
             return None
         data = os.read(descriptor, state.st_size)
     except OSError:
+        if strict:
+            raise
         return None
     finally:
         close(descriptor)
@@ -608,7 +624,7 @@ def boot() -> str:
 
 def _is_this_boot(line: str) -> bool:
     now = boot()
-    if not line.startswith("booted "):
+    if not (line.startswith("booted ") and now.startswith("booted ")):
         return line == now
     then, _, machine = line.removeprefix("booted ").partition(" ")
     when, _, ours = now.removeprefix("booted ").partition(" ")

@@ -25,6 +25,7 @@ CLAIM_LIMIT = 1800  # seconds that a claim lasts at most
 TRIES = 50  # of 10 ms: Windows lets nobody replace what somebody else is reading
 _WAIT = 0.01  # seconds between two of them
 _POSIX = os.name == "posix"
+_REMAKES = 10  # times that a directory is made again: sweeps are rare
 _NEWBORN = 10  # seconds in which a claim that was made gets its time
 _MASK = 0o077  # for all that we make: whatever the caller's umask is
 _ERASED = ".erased"
@@ -51,33 +52,53 @@ def write(folder: str, token: Token, begun: float) -> bool:
     the user's last word was another.
     """
     data = _format(token)
-    if data is None:
-        return False
-    try:
-        place = _make(folder, token.host)
-    except OSError:
-        return False
-    try:
-        if begun > _erased_at(place):
-            _put(place, token.name, data)
-            # Erasing marks first and removes then: one of the two of us sees the other.
-            if begun <= _erased_at(place):
-                _remove(place, token.name)
-    except OSError:
-        return False
-    finally:
-        place.close()
-    return True
+    return data is not None and _in_folder(
+        folder, token.host, lambda place: _write(place, token.name, data, begun)
+    )
+
+
+def _write(place: Folder, name: str, data: bytes, begun: float) -> None:
+    if begun <= _erased_at(place):
+        return
+    _put(place, name, data)
+    # Erasing marks first and removes then: one of the two of us sees the other.
+    if begun <= _erased_at(place):
+        _remove(place, name)
+
+
+def _in_folder(folder: str, host: str, work: "Callable[[Folder], None]") -> bool:
+    """Do ``work`` in a host's directory, made if need be; return whether that succeeded.
+
+    A sweep may take the directory while it is still empty: then it is made again.
+    """
+    for _ in range(_REMAKES):
+        try:
+            place = _make(folder, host)
+            try:
+                work(place)
+            finally:
+                place.close()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return False
+        else:
+            return True
+    return False
 
 
 def may_copy(folder: str, token: Token, host: str) -> bool:
     """Whether a token of another host may serve ``host``: not if it is older than a logout."""
     try:
         place = _open(folder, host)
-    except OSError:
+    except FileNotFoundError:
         return True
+    except OSError:
+        return False
     try:
         return token.issued > _erased_at(place)
+    except OSError:
+        return False
     finally:
         place.close()
 
@@ -87,27 +108,45 @@ def erase(folder: str, host: str) -> bool:
 
     Leaves a mark with the time: what is older, or was begun before, is not kept for this host.
     """
-    if not os.path.lexists(folder):
-        return True
-    secrets = {token.secret for token in cache.entries(folder, host)}
     try:
-        place = _make(folder, host)
+        Folder(folder, private=False).close()
     except OSError:
-        return not secrets
+        return True  # no cache, or none of ours
+    secrets: set[str] = set()
     try:
-        marked = _mark(place)
-        names = [name for name in place.names() if _is_ours(name) and name != _ERASED]
-        gone = [_remove(place, name) for name in names]
+        secrets |= {token.secret for token in cache.entries(folder, host, strict=True)}
+        known = True
+    except OSError:
+        known = False
+    marked = _in_folder(folder, host, _mark)
+    gone = marked and _clear(folder, host)
+    try:
+        for other in cache.hosts(folder, strict=True) if secrets else ():
+            for token in cache.entries(folder, other, strict=True):
+                if token.secret in secrets:
+                    gone &= forget(folder, token)
     except OSError:
         return False
-    finally:
-        place.close()
-    copies = True
-    for other in cache.hosts(folder) if secrets else ():
-        for token in cache.entries(folder, other):
-            if token.secret in secrets:
-                copies &= forget(folder, token)
-    return marked and all(gone) and copies
+    return known and gone
+
+
+def _clear(folder: str, host: str) -> bool:
+    """Remove what a host's directory holds but for the mark, and return whether it is gone.
+
+    A temporary has a writer, who looks for the mark once it is in its place.
+    """
+    try:
+        place = _open(folder, host)
+        try:
+            names = [n for n in place.names() if cache.is_entry(n) or n.endswith(_CLAIM)]
+            left = [name for name in names if _is_ours(name) and not _remove(place, name)]
+            return not left
+        finally:
+            place.close()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
 
 
 def forget(folder: str, token: Token) -> bool:
@@ -251,33 +290,27 @@ def _put(place: Folder, name: str, data: bytes) -> None:
         raise
 
 
-def _mark(place: Folder) -> bool:
-    """Say in ``place`` that all of it has been erased now."""
-    try:
-        _put(place, _ERASED, f"{time.time()}\n".encode())
-    except OSError:
-        return False
-    return True
+def _mark(place: Folder) -> None:
+    """Say in ``place`` that all of it has been erased now. Raises ``OSError``."""
+    _put(place, _ERASED, f"{time.time()}\n".encode())
 
 
 def _erased_at(place: Folder) -> float:
     """Return when the tokens of a host were erased last, in epoch seconds; 0 if they were not.
 
-    A mark that cannot be read is one of just now; one from the future was made by a wrong clock.
+    One from the future was made by a wrong clock. Raises ``OSError`` if it cannot be read.
     """
     try:
         descriptor = place.open(_ERASED, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         return 0.0
-    except OSError:
-        return time.time()
     try:
         when = float(os.read(descriptor, 64))
-        return when if when <= time.time() else 0.0
-    except (OSError, ValueError):
-        return time.time()
+    except ValueError:
+        when = os.fstat(descriptor).st_mtime  # it is ours by its name, whatever it holds
     finally:
         cache.close(descriptor)
+    return when if when <= time.time() else 0.0
 
 
 def _open(folder: str, host: str) -> Folder:

@@ -209,7 +209,7 @@ def _elsewhere(
 
 def _server_url(request: bytes) -> str:
     try:
-        server_url = request.decode("utf-8").strip()
+        server_url = request.decode("utf-8").strip(registry.WHITE)
     except UnicodeDecodeError:
         raise CredentialsNotFound from None
     if not server_url:
@@ -232,4 +232,4 @@ def _login(request: bytes) -> tuple[str, str, str]:
             "let docker login send it",
         ) from None
     server_url, username, secret = fields
-    return server_url.strip(), username, secret
+    return server_url.strip(registry.WHITE), username, secret

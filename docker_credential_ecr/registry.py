@@ -16,6 +16,9 @@ _PARTITIONS = (
     ("eusc-", "amazonaws.eu", "on.amazonwebservices.eu"),
     ("", "amazonaws.com", "on.aws"),
 )
+WHITE = (
+    " \t\n\v\f\r"  # what may surround a server URL; Python alone would take U+001C for white, too
+)
 USER = "AWS"  # the only user that ECR knows
 # One region of each partition, for those who must try a rule on all of them.
 REGIONS = (
@@ -86,7 +89,7 @@ def split(server_url: str) -> tuple[str, str] | None:
     ``None`` for everything else: another scheme (a token never travels in clear), user info,
     a query, a fragment, control and non-ASCII characters. The port is empty if there is none.
     """
-    url = server_url.strip()
+    url = server_url.strip(WHITE)
     if not url.isascii() or not url.isprintable() or not _FORBIDDEN.isdisjoint(url):
         return None
     url = url.lower()

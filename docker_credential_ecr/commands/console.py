@@ -68,8 +68,11 @@ class Console:
         return f"\033[{COLOURS[state]}m{state}\033[0m"
 
     def _report(self, kind: str, reason: str, hints: tuple[str, ...]) -> None:
-        self.stderr.write("".join(f"{line}\n" for line in lines(kind, reason, hints)))
-        self.stderr.flush()
+        try:
+            self.stderr.write("".join(f"{line}\n" for line in lines(kind, reason, hints)))
+            self.stderr.flush()
+        except OSError:
+            pass  # nobody reads it
 
     def _flush(self) -> None:
         while True:

@@ -39,7 +39,10 @@ def folder(environ: "Mapping[str, str]") -> str | None:
     above = found
     while not os.path.exists(above):
         above = os.path.dirname(above)
-    return found if os.stat(above).st_uid == os.geteuid() else None
+    try:
+        return found if os.stat(above).st_uid == os.geteuid() else None
+    except OSError:
+        return None  # what cannot be looked at cannot be judged
 
 
 class Alone:
@@ -176,7 +179,7 @@ def _is_lock(place: str, path: str) -> bool:
     try:
         state = os.fstat(descriptor)
     finally:
-        os.close(descriptor)
+        cache.close(descriptor)
     return not cache.file_fault(state)
 
 

@@ -33,11 +33,6 @@ NOBODY = 65534  # a user who is not root
 SAMPLE = 10  # one of so many, where each takes long
 SECRET = "c2VjcmV0"  # of the answers in tests/vectors/hosts
 # What this reader does otherwise, as yet: each must fail.
-DIFFERS = {
-    "environments/booted-long-ago": "it takes the kernel's boot id for a machine's name",
-    "environments/booted-at-no-time": "it takes the kernel's boot id for a machine's name",
-}
-
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes, owners and links of POSIX")
 
 
@@ -85,11 +80,9 @@ def decision(token: cache.Token | None, now: int, environ: dict[str, str]) -> st
     return "due" if tokens.renews_behind(environ) and now < token.renew else "late"
 
 
-def row(case: Vector, *marks: pytest.MarkDecorator) -> object:
-    """Return the parameter that a case is; where we differ as yet it must fail."""
-    reason = DIFFERS.get(case.name)
-    late = () if reason is None else (pytest.mark.xfail(strict=True, reason=reason),)
-    return pytest.param(case, id=str(case), marks=(*marks, *late))
+def row(case: Vector, *marks: pytest.MarkDecorator) -> ParameterSet:
+    """Return the parameter that a case is."""
+    return pytest.param(case, id=str(case), marks=marks)
 
 
 @pytest.mark.parametrize("case", [row(case) for case in possible(CASES, as_user=True)])

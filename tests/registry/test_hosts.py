@@ -75,9 +75,6 @@ REFUSED: dict[str, Callable[[Name], bool]] = {
 # Where a name is a registry for us, and Go's url.Parse refuses it: no client connects.
 UNREAD: dict[str, Callable[[Name], bool]] = {
     "an escape in the path that is none": lambda n: "%" in n.stripped,
-    "a control character around it that Python strips and Go does not": lambda n: any(
-        c in "\x1c\x1d\x1e\x1f" for c in n.text
-    ),
 }
 
 # Where a name is a registry for us and not for AWS's helper.

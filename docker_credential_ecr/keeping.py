@@ -93,8 +93,8 @@ def may_copy(folder: str, token: Token, host: str) -> bool:
         place = _open(folder, host)
     except FileNotFoundError:
         return True
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno is None  # none of ours, as ``Folder`` has judged: no mark of ours either
     try:
         return token.issued > _erased_at(place)
     except OSError:
@@ -133,13 +133,15 @@ def erase(folder: str, host: str) -> bool:
 def _clear(folder: str, host: str) -> bool:
     """Remove what a host's directory holds but for the mark, and return whether it is gone.
 
-    A temporary has a writer, who looks for the mark once it is in its place.
+    A young temporary has a writer, who looks for the mark once it is in its place.
     """
+    now = time.time()
     try:
         place = _open(folder, host)
         try:
-            names = [n for n in place.names() if cache.is_entry(n) or n.endswith(_CLAIM)]
-            left = [name for name in names if _is_ours(name) and not _remove(place, name)]
+            names = [name for name in place.names() if _is_ours(name) and name != _ERASED]
+            past = [n for n in names if not _is_temporary(n) or _age(place, n, now) > LEFTOVER_AGE]
+            left = [name for name in past if not _remove(place, name)]
             return not left
         finally:
             place.close()
@@ -380,6 +382,16 @@ def _is_ours(name: str) -> bool:
     return name[:1] == "." and ends and (cache.is_entry(entry) or entry == _ERASED[1:])
 
 
+def _is_temporary(name: str) -> bool:
+    """Whether a name of ours is that of an entry or a mark which is being written."""
+    return name[0] == "." and name != _ERASED and not name.endswith(_CLAIM)
+
+
+def _age(place: Folder, name: str, now: float) -> float:
+    """Return for how many seconds a file has not changed. Raises ``OSError``."""
+    return now - place.state(name).st_mtime
+
+
 def _sweep(place: Folder, now: float) -> bool:
     """Remove what has had its time in a host's directory; return whether anything is left."""
     kept = []
@@ -389,12 +401,11 @@ def _sweep(place: Folder, now: float) -> bool:
             left = True
             continue
         try:
-            age = now - place.state(name).st_mtime
+            age = _age(place, name, now)
         except OSError:
             continue
         # A temporary has a writer for as long as a process may live, all else as long as a token.
-        temporary = name[0] == "." and name != _ERASED and not name.endswith(_CLAIM)
-        limit = LEFTOVER_AGE if temporary else cache.TOKEN_LIFE
+        limit = LEFTOVER_AGE if _is_temporary(name) else cache.TOKEN_LIFE
         if not -CLAIM_LIMIT <= age <= limit:
             left |= not _remove(place, name)
             continue

@@ -39,7 +39,7 @@ _HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
 _FORBIDDEN = frozenset(' @#?"\\')
 _ACCOUNT_LENGTH = 12  # digits
 _REGION_PARTS = 3  # at least, as in us-east-1
-_PORT_LIMIT, _PORT_LENGTH = 65535, 5  # and the digits of it
+_PORT_LIMIT = 65535
 _HOST_LENGTH = 253  # characters, RFC 1035
 
 
@@ -98,9 +98,7 @@ def split(server_url: str) -> tuple[str, str] | None:
         return None
     authority = (rest if mark else url).partition("/")[0]
     host, colon, port = authority.partition(":")
-    if colon and not (
-        port.isdecimal() and len(port) <= _PORT_LENGTH and 0 < int(port) <= _PORT_LIMIT
-    ):
+    if colon and not _is_port(port):
         return None
     host = host.removesuffix(".")
     if not host or len(host) > _HOST_LENGTH or not _HOST_CHARACTERS.issuperset(host):
@@ -171,6 +169,13 @@ def hosts_in(account: str, region: str) -> list[str]:
 def public_hosts() -> list[str]:
     """Return the hostnames of ECR Public."""
     return list(_PUBLIC)
+
+
+def _is_port(text: str) -> bool:
+    # Zeros in front count for nothing; how many there are is limited like a host.
+    digits = text.lstrip("0")
+    fits = text.isdecimal() and len(text) <= _HOST_LENGTH and 0 < len(digits) <= len("65535")
+    return fits and int(digits) <= _PORT_LIMIT
 
 
 def _domain(region: str, *, dual_stack: bool) -> str | None:

@@ -88,8 +88,8 @@ def test_one_store_for_all_registries(with_vault: Client, docker: str) -> None:
     assert client.pull(f"{ELSEWHERE}/app:1").status == 0
     listed = json.loads(client.run("docker-credential-ecr", "list", check=True).stdout)
     assert listed == {
-        f"https://{HOST}": "AWS",
-        f"https://{OTHER_REGION}": "AWS",
+        HOST: "AWS",
+        OTHER_REGION: "AWS",
         ELSEWHERE: "somebody",
     }
     # A new home for the images, the same two registries: still no call but the first two.

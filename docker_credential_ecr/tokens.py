@@ -26,16 +26,11 @@ RENEWAL = "renew"  # the executable's own action, for the process behind an answ
 def served(host: str, environ: "Mapping[str, str]") -> "Token | None":
     """Return the token on disk that may be served for ``host`` now, due or not, or ``None``.
 
-    A disk that hangs counts as empty after ``cache.DISK_LIMIT`` seconds.
+    It waits for the disk: a thread that would not costs a hit 2 %. Who must not wait for ever asks
+    under a deadline, with ``authorize``.
     """
     folder = cache.directory(environ)
-    if folder is None:
-        return None
-    found: list[Token | None] = []
-    cache.in_time(
-        lambda: found.append(cache.lookup(folder, host, environ, time.time())), cache.DISK_LIMIT
-    )
-    return found[0] if found else None
+    return None if folder is None else cache.lookup(folder, host, environ, time.time())
 
 
 def renewed(
@@ -62,8 +57,13 @@ def renewed(
 def authorize(
     host: str, environ: "Mapping[str, str]", deadline: "Deadline | None" = None
 ) -> "Token | None":
-    """Return the token to answer with for ``host``: ``served``, then ``renewed``."""
-    return renewed(served(host, environ), host, environ, deadline)
+    """Return the token to answer with for ``host``: ``served``, then ``renewed``.
+
+    A disk that hangs counts as empty after ``cache.DISK_LIMIT`` seconds.
+    """
+    found: list[Token | None] = []
+    cache.in_time(lambda: found.append(served(host, environ)), cache.DISK_LIMIT)
+    return renewed(found[0] if found else None, host, environ, deadline)
 
 
 def renews_behind(environ: "Mapping[str, str]") -> bool:

@@ -12,7 +12,7 @@ fails, and that would be the token.
 import os
 import sys
 
-from . import ACTIONS, protocol, tokens
+from . import ACTIONS, RENEWAL, protocol, tokens
 from .errors import Answer, HelperError, has_left, report
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ def _answer(argv: list[str]) -> Answer:  # noqa: PLR0911 - one case a conversati
 
             request = _read(protocol.REQUEST_LIMIT) if action in protocol.READS else b""
             return protocol.converse(action, request, os.environ)
-        if action == tokens.RENEWAL and len(argv) == 4 and argv[3].isdecimal():  # noqa: PLR2004 - host and time of issue
+        if action == RENEWAL and len(argv) == 4 and argv[3].isdecimal():  # noqa: PLR2004 - host and time of issue
             from . import renewal
 
             renewal.behind_answer(argv[2], os.environ, int(argv[3]))

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from . import cache, keeping, registry, tokens
+from . import RENEWAL, cache, keeping, registry
 from .cache import Token
 from .deadline import Deadline, Stuck
 from .errors import (
@@ -223,7 +223,7 @@ def start(token: Token, environ: "Mapping[str, str]") -> None:
         return
     # How this program was started, without its arguments.
     begin = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
-    argv = [*begin, tokens.RENEWAL, token.host, str(token.issued)]
+    argv = [*begin, RENEWAL, token.host, str(token.issued)]
     argv[0] = sys.executable or argv[0]
     try:
         if os.name == "nt":  # pragma: no cover - Windows

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .deadline import Deadline
 
 LEAVE = 1.0  # seconds after an answer to start its renewal in: clients wait until we have left
-RENEWAL = "renew"  # the executable's own action, for the process behind an answer
 
 
 def served(host: str, environ: "Mapping[str, str]") -> "Token | None":

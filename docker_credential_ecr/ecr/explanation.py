@@ -22,7 +22,10 @@ _ROUTE_HINT = (
 )
 _PROXY_HINT = "if this network has a proxy, set HTTPS_PROXY"
 _UNPARSED = "ResponseParserError"  # botocore.parsers has it, which is not loaded for a name
-_CODE_LENGTH = 64  # characters of an error code that are shown; AWS's longest has 38
+_CODE_LENGTH = 64  # characters of an error code that is shown; AWS's longest has 38
+_CODE_SIGNS = frozenset(".:_-")  # in it, besides letters and digits
+_REDIRECTION = range(300, 400)  # HTTP: AWS's services that we ask never send one
+_PROXY_PASSWORD = 407  # HTTP: a proxy wants one
 _SERVER_ERROR = 500  # HTTP: from here on it is the server's fault
 _TOO_MANY = 429  # HTTP
 
@@ -31,6 +34,7 @@ _INVALID_KEYS = frozenset(
         "UnrecognizedClientException",
         "InvalidClientTokenId",
         "InvalidAccessKeyId",
+        "OptInRequired",
         "AuthFailure",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
@@ -41,7 +45,11 @@ _INVALID_KEYS = frozenset(
 )
 _EXPIRED = frozenset(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"))
 _SKEWED = frozenset(("RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"))
-_DENIED = frozenset(("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"))
+_DENIED = frozenset(
+    ("AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation")
+)
+# What only the services that give credentials say: of a web identity (STS), of a role (SSO).
+_DENIED_ROLE = frozenset(("InvalidIdentityToken", "IDPRejectedClaim", "ForbiddenException"))
 # This machine's own trouble, and nobody's refusal: no descriptor, no memory, no process to be had,
 # a disk that fails.
 _TROUBLE = frozenset(
@@ -50,6 +58,11 @@ _TROUBLE = frozenset(
         *(errno.EIO, errno.ENOSPC, errno.ETIMEDOUT, getattr(errno, "ESTALE", errno.EIO)),
     )
 )
+
+
+def is_elsewhere(status: int) -> bool:
+    """Whether a reply of this HTTP status has nothing that AWS decided, whatever its body says."""
+    return status in _REDIRECTION or status == _PROXY_PASSWORD or status >= _SERVER_ERROR
 
 
 class TooLarge(Exception):
@@ -139,7 +152,11 @@ def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
             _PROCESS_HINT,
             "or see where credentials come from: aws configure list" + names.flag,
         )
-    return Refused(f"{names.trying}: the reply is not AWS's", ENDPOINT_HINT)
+    return _not_aws(Refused, names)
+
+
+def _not_aws(kind: type[HelperError], names: Names) -> HelperError:
+    return kind(f"{names.trying}: the reply is not AWS's", ENDPOINT_HINT, _PROXY_HINT)
 
 
 def _of_machine(error: Exception | None, names: Names) -> HelperError | None:
@@ -323,16 +340,14 @@ def _of_connection(error: "Any", names: Names) -> HelperError:
     return Unavailable(f'{names.trying}: "{endpoint}" {what}', _ROUTE_HINT, _PROXY_HINT)
 
 
-def _of_reply(  # noqa: PLR0911 - one case a cause
-    error: "Any", names: Names
-) -> HelperError | None:
+def _of_reply(error: "Any", names: Names) -> HelperError | None:
     """Return what to say when AWS answered with an error."""
     import botocore.exceptions as aws
 
     if not isinstance(error, aws.ClientError):
         return None
-    trying, named = names.trying, names.named
-    code = one_line(_code(error))[:_CODE_LENGTH]
+    trying = names.trying
+    code = code_of(error.response)
     operation = one_line(str(error.operation_name))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in THROTTLED or status == _TOO_MANY:
@@ -343,6 +358,17 @@ def _of_reply(  # noqa: PLR0911 - one case a cause
     if status >= _SERVER_ERROR or code in TRANSIENT:
         failure = f"status {status}" if status >= _SERVER_ERROR else f'"{code}"'
         return Unavailable(f"{trying}: {operation} failed with {failure}", "try again in a minute")
+    if is_elsewhere(status) or code in ("", str(status)):  # the latter is botocore's, for none
+        return _not_aws(Unavailable if is_elsewhere(status) else Refused, names)
+    return _of_code(error, code if _is_code(code) else str(status), names)
+
+
+def _of_code(  # noqa: PLR0911 - one case a cause
+    error: "Any", code: str, names: Names
+) -> HelperError:
+    """Return what to say when AWS refused, by its code; of one that is none, the status."""
+    trying, named = names.trying, names.named
+    operation = one_line(str(error.operation_name))
     if _is_skewed(error, code):
         return Refused(
             f"{trying}: AWS refused the time of the request",
@@ -356,7 +382,7 @@ def _of_reply(  # noqa: PLR0911 - one case a cause
     if operation in ("AssumeRole", "AssumeRoleWithWebIdentity"):
         return _of_role(operation, code, names)
     if operation == "GetRoleCredentials":
-        return Denied(
+        return _refusal(code)(
             f"{trying}: the SSO session{named} does not give this role ({code})",
             f"run: {names.sso_login}",
         )
@@ -378,11 +404,16 @@ def _of_role(operation: str, code: str, names: Names) -> HelperError:
         hint = "and in the caller's own policy; check role_arn and external_id"
     else:
         hint = "and check role_arn, external_id and the identity token"
-    return Denied(
+    return _refusal(code)(
         f"{names.trying}: the role{names.role_named} cannot be assumed ({code})",
         f"allow sts:{operation} in the role's trust policy for this identity",
         hint,
     )
+
+
+def _refusal(code: str) -> type[HelperError]:
+    """Return the kind of a refusal of credentials: only a code that we know costs a token."""
+    return Denied if code in _INVALID_KEYS | _DENIED | _DENIED_ROLE else Refused
 
 
 def _of_policy(operation: str, names: Names) -> HelperError:
@@ -399,6 +430,16 @@ def _of_policy(operation: str, names: Names) -> HelperError:
     )
 
 
+def _is_code(text: str) -> bool:
+    """Whether ``text`` can be an error code: whatever else a reply calls one is not shown."""
+    return (
+        len(text) <= _CODE_LENGTH
+        and text.isascii()
+        and any(sign.isalpha() for sign in text)
+        and all(sign.isalnum() or sign in _CODE_SIGNS for sign in text)
+    )
+
+
 def _is_skewed(error: "Any", code: str) -> bool:
     """Whether AWS refused a request for its time: a signature may be wrong for that alone."""
     message = str(error.response.get("Error", {}).get("Message", ""))
@@ -406,10 +447,6 @@ def _is_skewed(error: "Any", code: str) -> bool:
         code in ("InvalidSignatureException", "SignatureDoesNotMatch")
         and ("expired" in message or "not yet current" in message)
     )
-
-
-def _code(error: "Any") -> str:
-    return code_of(error.response)
 
 
 def _cause(error: object) -> object:

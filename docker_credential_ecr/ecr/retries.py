@@ -89,7 +89,8 @@ def is_throttling(http: "Any", said: "Any") -> bool:
 def code_of(said: "Any") -> str:
     """Return the error code of what AWS said, or an empty string."""
     error = said.get("Error") if isinstance(said, dict) else None
-    return str(error.get("Code", "")) if isinstance(error, dict) else ""
+    code = error.get("Code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else ""
 
 
 def _is_fault(response: "Any", error: "Any") -> bool:

@@ -7,7 +7,7 @@ of another service, which costs more than the rest of a miss (benchmarks/README.
 import functools
 import os
 
-from .explanation import TooLarge
+from .explanation import TooLarge, is_elsewhere
 from .process import Process
 
 TYPE_CHECKING = False
@@ -20,6 +20,10 @@ _SERVICES = ("ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts")
 
 
 REPLY_LIMIT = 1 << 20  # bytes, 1 MiB; the largest answer that we ask for has 4 KiB
+# What each of botocore's parsers takes for an error without a code: the status alone speaks then.
+_NO_ERROR = b"<html></html>"
+_LENGTH_DIGITS = 18  # of a Content-Length that are read: int() refuses thousands; 1 EB has 19
+_ERROR = 400  # HTTP: from here on AWS's body names an error
 
 
 def load(profile: str | None, environ: "Mapping[str, str]") -> "Any":
@@ -96,14 +100,18 @@ def _bound() -> None:
     """
     import botocore.awsrequest
     import botocore.credentials
+    import urllib3.exceptions
 
     class Reply(botocore.awsrequest.AWSResponse):  # type: ignore[misc]
-        """A response whose body is read up to a limit."""
+        """A response whose body is read up to a limit, and only where its status lets it count."""
 
         _content: bytes | None
 
         @property
         def content(self) -> bytes:
+            if self._content is None and is_elsewhere(self.status_code):
+                self.raw.close()
+                self._content = _NO_ERROR
             if self._content is None:
                 chunks: list[bytes] = []
                 size = 0
@@ -112,7 +120,14 @@ def _bound() -> None:
                     size += len(chunk)
                     if size > REPLY_LIMIT:
                         raise TooLarge
+                # botocore tells urllib3 not to look, and takes half a body for the whole.
+                length = self.headers.get("content-length", "")
+                chunked = "transfer-encoding" in self.headers
+                if not chunked and length.isdecimal() and size < int(length[:_LENGTH_DIGITS]):
+                    raise urllib3.exceptions.ProtocolError("the body ended early")
                 self._content = b"".join(chunks)
+                if self.status_code >= _ERROR and not _is_error(self._content):
+                    self._content = _NO_ERROR
             return self._content
 
     class Provider(botocore.credentials.ProcessProvider):  # type: ignore[misc]
@@ -123,6 +138,11 @@ def _bound() -> None:
 
     botocore.awsrequest.AWSResponse = Reply
     botocore.credentials.ProcessProvider = Provider
+
+
+def _is_error(content: bytes) -> bool:
+    """Whether ``content`` looks like an error of AWS's: a JSON object, or XML with an error."""
+    return content.lstrip().startswith(b"{") or b"<Error" in content
 
 
 def _endpoints(partitions: "Mapping[str, Any]") -> "dict[str, Any]":

@@ -99,7 +99,13 @@ VERDICTS: list[Verdict] = [
     (a_web_identity, "AssumeRoleWithWebIdentity", 400, "InvalidIdentityToken", Denied),
     (a_web_identity, "AssumeRoleWithWebIdentity", 400, "ExpiredTokenException", Ended),
     (a_web_identity, "AssumeRoleWithWebIdentity", 400, "IDPCommunicationError", Unavailable),
+    (a_web_identity, "AssumeRoleWithWebIdentity", 403, "IDPRejectedClaim", Denied),
+    (a_role, "AssumeRole", 403, "RegionDisabledException", Refused),
+    (a_role, "AssumeRole", 302, "AccessDenied", Unavailable),
+    (a_role, "AssumeRole", 407, "AccessDenied", Unavailable),
     (an_sso_session, "GetRoleCredentials", 403, "ForbiddenException", Denied),
+    (an_sso_session, "GetRoleCredentials", 403, "SomethingNew", Refused),
+    (an_sso_session, "GetRoleCredentials", 302, "ForbiddenException", Unavailable),
     (an_sso_session, "GetRoleCredentials", 401, "UnauthorizedException", Ended),
     (an_sso_session, "GetRoleCredentials", 429, "TooManyRequestsException", Unavailable),
 ]

@@ -167,6 +167,7 @@ def test_the_users_number_of_attempts_wins(
 ) -> None:
     """AWS_MAX_ATTEMPTS counts the calls of a service that fails."""
     env["AWS_MAX_ATTEMPTS"] = str(calls)
+    env["AWS_ECR_TIMEOUT"] = "100"  # the pauses between seven calls take up to 47 seconds
     aws.fault(CALL, status=500, code="ServerException")
 
     assert helper.get().status == 1

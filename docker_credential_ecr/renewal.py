@@ -107,11 +107,15 @@ def renew(
     whole = deadline or Deadline(timeout_of(environ), f'"{host}"')
 
     def work(environ: "Mapping[str, str]") -> Token | None:
+        from .ecr import sources
+
         whole.doing(_CONFIGURING)
+        # First of all: a file that changes while it is read must not vouch for what was in it.
+        conditions = sources.conditions(environ)
         found = target(host, environ)
         if found is None:
             return None
-        return _Renewal(host, *found, environ, whole, spare=spare).run(newer_than)
+        return _Renewal(host, found, conditions, environ, whole, spare=spare).run(newer_than)
 
     try:
         return whole.run(lambda: work(environ))
@@ -151,6 +155,7 @@ def for_service_account(
         from .ecr import request
 
         where, rule = found
+        asked = time.time()
         issued = request.fetch_with_web_identity(
             where,
             rule,
@@ -163,7 +168,7 @@ def for_service_account(
         # The role's session ends within the hour, a private token does not, and ECR takes it to its
         # own end: the kubelet, which needs an answer at each start of a pod, may keep it as long.
         end = issued.credentials_end if where.service == "ecr-public" else None
-        return _token(issued, host, where, credentials_end=end)
+        return _token(issued, host, where, asked, credentials_end=end)
 
     return deadline.run(work)
 
@@ -310,26 +315,22 @@ class _Renewal:
     def __init__(
         self,
         host: str,
-        where: registry.Registry,
-        rule: "Rule | None",
+        target: "tuple[registry.Registry, Rule | None]",
+        conditions: "Sequence[str]",
         environ: "Mapping[str, str]",
         deadline: Deadline,
         *,
         spare: bool,
     ) -> None:
-        from .ecr import sources
-
         self.host = host
-        self.where = where
-        self.rule = rule
+        self.where, self.rule = target
         self.environ = environ
         self.deadline = deadline
         self.spare = spare
         self.begun = time.time()
         self.folder = cache.directory(environ)
-        self.identity = rule.identity if rule is not None else ""
-        # First of all: a file that changes while it is read must not vouch for what was in it.
-        self.conditions = sources.conditions(environ)
+        self.identity = self.rule.identity if self.rule is not None else ""
+        self.conditions = conditions
         self.name = _name(self.identity, self.conditions)
 
     def run(self, newer_than: float) -> Token:
@@ -397,6 +398,7 @@ class _Renewal:
     def _fetch(self) -> Token:
         from .ecr import request
 
+        asked = time.time()
         try:
             issued = request.fetch(
                 self.where, self.rule, self.environ, self.deadline, once=self.spare
@@ -405,7 +407,7 @@ class _Renewal:
             if self.where.service == "ecr-public":
                 raise CredentialsNotFound from None  # served anonymously, within tighter limits
             raise
-        token = _token(issued, self.host, self.where, credentials_end=issued.credentials_end)
+        token = _token(issued, self.host, self.where, asked, credentials_end=issued.credentials_end)
         return _with(token, identity=self.identity, name=self.name)
 
     def _keep(self, folder: str, token: Token) -> None:
@@ -435,10 +437,19 @@ class _Renewal:
 
 
 def _token(
-    issued: "Issued", host: str, where: registry.Registry, *, credentials_end: float | None
+    issued: "Issued",
+    host: str,
+    where: registry.Registry,
+    asked: float,
+    *,
+    credentials_end: float | None,
 ) -> Token:
-    """Return the token for ``host`` that ECR issued just now, with the times that govern it."""
-    now = int(time.time())
+    """Return the token for ``host`` that ECR issued, with the times that govern it.
+
+    It counts as issued when it was ``asked`` for (epoch seconds): a logout between the two is after
+    it, however late the reply was read.
+    """
+    now = int(asked)
     expires = min(int(issued.expires), now + cache.TOKEN_LIFE)
     if where.service == "ecr-public" and credentials_end is not None:
         # A private token outlives its credentials, a public one ends with them (clients.md).

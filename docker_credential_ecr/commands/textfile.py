@@ -10,13 +10,12 @@ import stat
 import sys
 import time
 
+from .. import keeping
 from ..errors import HelperError, one_line
 from . import jsontext, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .jsontext import Edit
 
 _SUFFIX = ".docker-credential-ecr"
@@ -119,7 +118,7 @@ def _replace(path: str, text: str | None, was: object) -> None:
     try:
         if text is None:
             _still(target, was)
-            _patiently(lambda: os.unlink(target))
+            keeping.again(lambda: os.unlink(target))
         else:
             make_folder(os.path.dirname(target))
             _write(target, text.encode("utf-8"), was)
@@ -144,7 +143,7 @@ def _write(target: str, data: bytes, was: object) -> None:
         # Docker takes no lock: between this look and the rename are some microseconds, in which a
         # login could be lost. There is no exchange of files that is to be had everywhere.
         _still(target, was)
-        _patiently(lambda: os.replace(beside, target))
+        keeping.again(lambda: os.replace(beside, target))
     except BaseException:
         try:
             os.unlink(beside)
@@ -152,19 +151,6 @@ def _write(target: str, data: bytes, was: object) -> None:
             # Another run took it for a leftover: that run is at the same file.
             raise Changed(target) from None
         raise
-
-
-def _patiently(step: "Callable[[], None]") -> None:
-    """Replace or remove a file. Windows refuses that while somebody has it open."""
-    for pause in (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, None):  # seconds, in all 0.6
-        try:
-            step()
-        except PermissionError:
-            if not system.IS_WINDOWS or pause is None:
-                raise
-            time.sleep(pause)  # pragma: no cover - Windows
-        else:
-            return
 
 
 def _still(target: str, was: object) -> None:

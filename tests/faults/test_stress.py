@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import EXECUTABLE, SYSTEM_PATH, login
+from kit import EXECUTABLE, SYSTEM_PATH, login, processes_with
 
 SHORT, LONG = 6, 60  # seconds
 WORKERS = 6  # each with one process, which may leave one renewal behind: 12 at once
@@ -158,16 +158,7 @@ class Machine:
                     pass
 
     def processes(self) -> list[int]:
-        mark = f"STRESS={self.env['STRESS']}".encode()
-        found = []
-        for name in os.listdir("/proc"):
-            if name.isdecimal():
-                try:
-                    if mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                        found.append(int(name))
-                except OSError:
-                    continue
-        return found
+        return processes_with(f"STRESS={self.env['STRESS']}")
 
     # Those who ask: each in a thread.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-import os
 import re
 import shutil
 import signal
@@ -14,7 +13,7 @@ import time
 from pathlib import Path
 
 from fake_aws import FakeAWS
-from kit import CALL, EXECUTABLE, HOST, OTHER_ACCOUNT, SYSTEM_PATH, need
+from kit import CALL, EXECUTABLE, HOST, OTHER_ACCOUNT, SYSTEM_PATH, need, processes_with
 
 REGION = "us-east-1"  # of HOST and OTHER_ACCOUNT, which share a token
 LIMIT = 60  # seconds for one run; what we promise is LATEST
@@ -214,16 +213,7 @@ class Home:
             time.sleep(0.02)
 
     def processes(self) -> list[int]:
-        mark = f"HOME={self.path}".encode()
-        found = []
-        for name in os.listdir("/proc"):
-            if name.isdecimal():
-                try:
-                    if mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                        found.append(int(name))
-                except OSError:
-                    continue
-        return found
+        return processes_with(f"HOME={self.path}")
 
 
 def _aged(text: str, age: str) -> str:

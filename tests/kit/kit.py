@@ -285,3 +285,15 @@ def secrets_kept(folder: Path, secrets: Iterable[str]) -> list[Path]:
     wanted = [secret.encode() for secret in secrets]
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [path for path in files if any(secret in path.read_bytes() for secret in wanted)]
+
+
+def processes_with(variable: str) -> list[int]:
+    """Return the processes in whose environment ``variable`` (``NAME=value``) stands."""
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            if variable.encode() in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                found.append(int(name))
+        except OSError:
+            continue  # gone meanwhile
+    return found

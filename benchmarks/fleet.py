@@ -28,7 +28,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
-from docker_credential_ecr import renewal
+from docker_credential_ecr import renewal, schedule
 from docker_credential_ecr.ecr import retries
 
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
@@ -198,7 +198,7 @@ class OurNode(Node):
             until = at + renewal.TIMEOUT
             at = yield from self.tries(at, retries.FAULT_CALLS, retries.THROTTLED_CALLS, until)
             return at
-        self.pause = renewal.pause(at, int(self.expires), self.draw())
+        self.pause = schedule.pause(at, int(self.expires), self.draw())
         behind = at < self.renew
         done = yield from self.tries(at, 1, 1, at + renewal.SPARE_SHARE * renewal.TIMEOUT)
         return at if behind else done
@@ -224,7 +224,7 @@ class OurNode(Node):
     def keep(self, now: float) -> None:
         self.expires = now + LIFE
         end = now + ROLE_LIFE - ROLE_TURN * self.draw() if self.fleet.role else None
-        self.due, self.renew = renewal.schedule(int(now), int(self.expires), end, self.draw())
+        self.due, self.renew = schedule.times(int(now), int(self.expires), end, self.draw())
         self.pause = 0.0
 
     def next_pull(self, begun: float, done: float) -> float:

@@ -19,7 +19,7 @@ import sys
 
 from fleet import HOUR, KUBELET_PAUSE, LIFE, OK, QUOTAS, Calls, Fleet, OurNode, Quota, Scene
 
-from docker_credential_ecr import renewal
+from docker_credential_ecr import schedule
 
 SESSION = HOUR  # AssumeRoleWithWebIdentity, unless the role allows more and is asked for it
 SHARE = 40  # one node in so many is simulated
@@ -53,7 +53,7 @@ class Account(OurNode):
         return at
 
     def keep(self, now: float) -> None:
-        self.due, _ = renewal.schedule(int(now), int(now + LIFE), self.end(now), self.draw())
+        self.due, _ = schedule.times(int(now), int(now + LIFE), self.end(now), self.draw())
 
     def end(self, now: float) -> float | None:
         """Return the end of the credentials, as far as it matters."""

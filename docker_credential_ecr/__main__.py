@@ -63,9 +63,9 @@ def _answer(argv: list[str]) -> Answer:  # noqa: PLR0911 - one case a conversati
             request = _read(protocol.REQUEST_LIMIT) if action in protocol.READS else b""
             return protocol.converse(action, request, os.environ)
         if action == RENEWAL and len(argv) == 4 and argv[3].isdecimal():  # noqa: PLR2004 - host and time of issue
-            from . import renewal
+            from . import behind
 
-            renewal.behind_answer(argv[2], os.environ, int(argv[3]))
+            behind.run(argv[2], os.environ, int(argv[3]))
             return Answer()
         if action == "kubelet" or os.path.basename(argv[0]).startswith(KUBELET_NAME):
             from . import kubelet

@@ -6,7 +6,7 @@ What it says, on either stream, and how it ends pass through unchanged.
 import os
 import sys
 
-from . import settings
+from . import keys
 from .errors import HelperError, one_line
 
 TYPE_CHECKING = False
@@ -50,7 +50,7 @@ def delegate(
 
 def executable(helper: str, environ: "Mapping[str, str]") -> str:
     """Return the path of the helper's executable. Raises ``HelperError`` as ``delegate`` does."""
-    fault = settings.helper_fault(helper)
+    fault = keys.helper_fault(helper)
     if fault:
         raise HelperError(
             f'"{one_line(helper)}" is not the name of a credential helper', f"the name {fault}"

@@ -18,8 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-ENTRIES_PER_HOST = 64  # identities kept for one host; the oldest go first
-HOSTS = 1024  # directories that one sweep looks at; what is left waits for the next
 LEFTOVER_AGE = 600  # seconds; no process of ours lives so long
 CLAIM_LIMIT = 1800  # seconds that a claim lasts at most
 TRIES = 50  # of 10 ms: Windows lets nobody replace what somebody else is reading
@@ -30,7 +28,7 @@ _NEWBORN = 10  # seconds in which a claim that was made gets its time
 _MASK = 0o077  # for all that we make: whatever the caller's umask is
 _ERASED = ".erased"
 _CLAIM = ".renewal"
-_LOCKS = ".locks"
+LOCKS = ".locks"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -63,7 +61,7 @@ def _write(place: Folder, name: str, data: bytes, begun: float) -> None:
     _put(place, name, data)
     # Erasing marks first and removes then: one of the two of us sees the other.
     if begun <= _erased_at(place):
-        _remove(place, name)
+        remove(place, name)
 
 
 def _in_folder(folder: str, host: str, work: "Callable[[Folder], None]") -> bool:
@@ -90,7 +88,7 @@ def _in_folder(folder: str, host: str, work: "Callable[[Folder], None]") -> bool
 def may_copy(folder: str, token: Token, host: str) -> bool:
     """Whether a token of another host may serve ``host``: not if it is older than a logout."""
     try:
-        place = _open(folder, host)
+        place = opened(folder, host)
     except FileNotFoundError:
         return True
     except OSError as error:
@@ -137,11 +135,11 @@ def _clear(folder: str, host: str) -> bool:
     """
     now = time.time()
     try:
-        place = _open(folder, host)
+        place = opened(folder, host)
         try:
-            names = [name for name in place.names() if _is_ours(name) and name != _ERASED]
-            past = [n for n in names if not _is_temporary(n) or _age(place, n, now) > LEFTOVER_AGE]
-            left = [name for name in past if not _remove(place, name)]
+            names = [name for name in place.names() if is_ours(name) and name != _ERASED]
+            past = [n for n in names if not is_temporary(n) or age(place, n, now) > LEFTOVER_AGE]
+            left = [name for name in past if not remove(place, name)]
             return not left
         finally:
             place.close()
@@ -154,12 +152,12 @@ def _clear(folder: str, host: str) -> bool:
 def forget(folder: str, token: Token) -> bool:
     """Remove the entry that ``token`` was read from; return whether it is gone."""
     try:
-        place = _open(folder, token.host)
+        place = opened(folder, token.host)
     except OSError:
         return True
     try:
-        _remove(place, f".{token.name}{_CLAIM}")
-        return _remove(place, token.name)
+        remove(place, f".{token.name}{_CLAIM}")
+        return remove(place, token.name)
     finally:
         place.close()
 
@@ -172,7 +170,7 @@ def claim(folder: str, token: Token, now: float, life: float, *, unwritable: boo
     """
     name = f".{token.name}{_CLAIM}"
     try:
-        place = _open(folder, token.host)
+        place = opened(folder, token.host)
     except OSError:
         return unwritable
     try:
@@ -185,7 +183,7 @@ def claim(folder: str, token: Token, now: float, life: float, *, unwritable: boo
                 # One that was made this moment does not have its time yet.
                 if -_NEWBORN < place.state(name).st_mtime - now <= CLAIM_LIMIT:
                     return False
-                if not _remove(place, name):
+                if not remove(place, name):
                     break
             else:
                 cache.close(descriptor)
@@ -203,10 +201,10 @@ def claim(folder: str, token: Token, now: float, life: float, *, unwritable: boo
 def release(folder: str, token: Token) -> None:
     """Give a claim back: the next one may try at once."""
     try:
-        place = _open(folder, token.host)
+        place = opened(folder, token.host)
     except OSError:
         return
-    _remove(place, f".{token.name}{_CLAIM}")
+    remove(place, f".{token.name}{_CLAIM}")
     place.close()
 
 
@@ -216,7 +214,7 @@ def lock(folder: str, name: str) -> int | None:
     ``name`` is 16 hexadecimal digits. The lock is the kernel's: it ends with its holder.
     """
     try:
-        place = _make(folder, _LOCKS)
+        place = _make(folder, LOCKS)
         try:
             descriptor = place.open(name, os.O_RDWR | os.O_CREAT)
             if cache.file_fault(os.fstat(descriptor)):
@@ -228,25 +226,6 @@ def lock(folder: str, name: str) -> int | None:
     except OSError:
         return None
     return descriptor
-
-
-def sweep(folder: str) -> None:
-    """Remove what has had its time, of every host: entries, claims, marks, temporaries, locks."""
-    now = time.time()
-    for host in cache.hosts(folder)[:HOSTS]:
-        try:
-            place = _open(folder, host)
-        except OSError:
-            continue
-        try:
-            left = _sweep(place, now)
-        except OSError:
-            continue
-        finally:
-            place.close()
-        if not left:
-            _remove_folder(folder, host)
-    _sweep_locks(folder, now)
 
 
 def _format(token: Token) -> bytes | None:
@@ -288,7 +267,7 @@ def _put(place: Folder, name: str, data: bytes) -> None:
         place.set_time(beside, time.time())  # by our clock, and not a file server's
         again(lambda: place.rename(beside, name))
     except OSError:
-        _remove(place, beside)
+        remove(place, beside)
         raise
 
 
@@ -315,7 +294,8 @@ def _erased_at(place: Folder) -> float:
     return when if when <= time.time() else 0.0
 
 
-def _open(folder: str, host: str) -> Folder:
+def opened(folder: str, host: str) -> Folder:
+    """Return a directory of the cache. Raises ``OSError`` if there is none, or none of ours."""
     whole = Folder(folder, private=False)
     try:
         return Folder(host, whole)
@@ -372,7 +352,7 @@ def _make_path(folder: str) -> None:
         pass  # another process was faster
 
 
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
     """Whether a file in a host's directory bears a name that we give."""
     if name == _ERASED or cache.is_entry(name):
         return True
@@ -382,58 +362,17 @@ def _is_ours(name: str) -> bool:
     return name[:1] == "." and ends and (cache.is_entry(entry) or entry == _ERASED[1:])
 
 
-def _is_temporary(name: str) -> bool:
+def is_temporary(name: str) -> bool:
     """Whether a name of ours is that of an entry or a mark which is being written."""
     return name[0] == "." and name != _ERASED and not name.endswith(_CLAIM)
 
 
-def _age(place: Folder, name: str, now: float) -> float:
+def age(place: Folder, name: str, now: float) -> float:
     """Return for how many seconds a file has not changed. Raises ``OSError``."""
     return now - place.state(name).st_mtime
 
 
-def _sweep(place: Folder, now: float) -> bool:
-    """Remove what has had its time in a host's directory; return whether anything is left."""
-    kept = []
-    left = False
-    for name in place.names():
-        if not _is_ours(name):
-            left = True
-            continue
-        try:
-            age = _age(place, name, now)
-        except OSError:
-            continue
-        # A temporary has a writer for as long as a process may live, all else as long as a token.
-        limit = LEFTOVER_AGE if _is_temporary(name) else cache.TOKEN_LIFE
-        if not -CLAIM_LIMIT <= age <= limit:
-            left |= not _remove(place, name)
-            continue
-        left = True
-        if cache.is_entry(name) and name != cache.LOGIN:
-            kept.append((-age, name))
-    for _, name in sorted(kept)[: max(0, len(kept) - ENTRIES_PER_HOST)]:
-        _remove(place, name)
-    return left
-
-
-def _sweep_locks(folder: str, now: float) -> None:
-    try:
-        place = _open(folder, _LOCKS)
-    except OSError:
-        return
-    try:
-        for name in filter(cache.is_entry, place.names()):
-            # A lock that somebody holds was used a moment ago.
-            if not -LEFTOVER_AGE <= now - place.state(name).st_mtime <= cache.TOKEN_LIFE:
-                _remove(place, name)
-    except OSError:
-        pass
-    finally:
-        place.close()
-
-
-def _remove(place: Folder, name: str) -> bool:
+def remove(place: Folder, name: str) -> bool:
     """Remove a file; return whether it is gone, or on Windows at least empty."""
     try:
         again(lambda: place.unlink(name))
@@ -454,17 +393,6 @@ def _empty(place: Folder, name: str) -> bool:  # pragma: no cover - Windows
     except OSError:
         return False
     return True
-
-
-def _remove_folder(folder: str, host: str) -> None:
-    try:
-        whole = Folder(folder, private=False)
-        try:
-            whole.rmdir(host)
-        finally:
-            whole.close()
-    except OSError:
-        pass  # somebody has just written there
 
 
 def again(work: "Callable[[], None]") -> None:

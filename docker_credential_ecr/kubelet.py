@@ -8,7 +8,7 @@ https://kubernetes.io/docs/reference/config-api/kubelet-credentialprovider.v1/
 
 import time
 
-from . import PROGRAM, registry, renewal, settings, tokens
+from . import PROGRAM, keys, registry, renewal, tokens
 from .deadline import Deadline
 from .errors import Answer, CredentialsNotFound, HelperError
 
@@ -130,7 +130,7 @@ def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> object:
 
 def _checked_role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> str:
     role = _role(request, environ)
-    if isinstance(role, str) and settings.is_role_arn(role):
+    if isinstance(role, str) and keys.is_role_arn(role):
         return role
     annotated = (request.get("serviceAccountAnnotations") or {}).get(ROLE_ANNOTATION)
     where = f'the annotation "{ROLE_ANNOTATION}"' if annotated else f'"{ROLE_VARIABLE}"'
@@ -173,8 +173,8 @@ def session_name(identity_token: str) -> str:
             name = "+".join(parts)
     except (ValueError, LookupError, TypeError, RecursionError):
         pass
-    clean = "".join(c if settings.SESSION_NAME.takes(c) else "-" for c in name)
-    longest = settings.SESSION_NAME.lengths[-1]
+    clean = "".join(c if keys.SESSION_NAME.takes(c) else "-" for c in name)
+    longest = keys.SESSION_NAME.lengths[-1]
     if len(clean) > longest:
         import hashlib
 

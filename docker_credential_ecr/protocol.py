@@ -107,9 +107,9 @@ def store(request: bytes, environ: "Mapping[str, str]") -> Answer:
             f'the user of "{host}" is "{registry.USER}", no other is known to ECR',
             f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}",
         )
-    from . import renewal
+    from . import login
 
-    if not cache.in_time(lambda: renewal.keep_login(host, secret, environ), DISK_LIMIT):
+    if not cache.in_time(lambda: login.keep(host, secret, environ), DISK_LIMIT):
         raise HelperError(
             f'the login of "{host}" could not be written within {DISK_LIMIT:g} s',
             "check that the file system of the cache responds",

@@ -3,11 +3,9 @@
 Behind the one lazy import of ``tokens``: a hit never comes here.
 """
 
-import os
-import sys
 import time
 
-from . import RENEWAL, cache, keeping, registry
+from . import cache, keeping, registry, schedule, sweeping
 from .cache import Token
 from .deadline import Deadline, Stuck
 from .errors import (
@@ -17,7 +15,6 @@ from .errors import (
     HelperError,
     NoCredentials,
     Unavailable,
-    one_line,
 )
 
 TYPE_CHECKING = False
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from .ecr.replies import Issued
-    from .settings import Rule
+    from .rule import Rule
 
 TIMEOUT = 25.0  # seconds for everything: the kubelet kills at 60, people sooner
 TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
@@ -37,25 +34,9 @@ _POLL_FROM, _POLL_TO = 0.02, 0.3
 # process nobody waits longer than 2 s for AWS to come back.
 SPARE_SHARE = 0.06
 KEEP_LIMIT = 2.0  # seconds for writing the cache; an answer does not wait longer for a disk
-MARGIN = 600  # seconds before expiry at which a token is renewed before it is served
 
-# The share of a token's life after which it is renewed behind the answer: drawn from here, so
-# that nodes that booted together do not call together. benchmarks/fleet.py shows the effect.
-_REFRESH_FROM, _REFRESH_TO = 0.42, 0.72
-# The same for credentials that end before that: the share of their remaining life.
-_EARLY_FROM, _EARLY_TO = 0.75, 0.95
-# The share of the rest of a token's life for which one renewal keeps others away, and the least
-# seconds: benchmarks/fleet.py shows what an outage costs.
-_PAUSE_FROM, _PAUSE_TO, _PAUSE_LEAST = 1 / 16, 1 / 8, 10
 _READING = "reading the cache"  # a stage, like the next
 _CONFIGURING = "reading the configuration file"
-_DESCRIPTORS = 1 << 20  # the most that are closed: macOS without a limit says 2**63 - 1, no C int
-# Variables that may hold a path relative to where the caller is.
-_PATH_VARIABLES = (
-    *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_FILE", "BOTO_CONFIG"),
-    *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CA_BUNDLE"),
-    *("REQUESTS_CA_BUNDLE", "AWS_DATA_PATH", "AWS_LOGIN_CACHE_DIRECTORY"),
-)
 
 
 def before_answer(
@@ -74,7 +55,7 @@ def before_answer(
     if token is None:
         return renew(host, environ, whole)
     folder = cache.directory(environ)
-    if folder is None or not _claim(folder, token, unwritable=True):
+    if folder is None or not schedule.claim(folder, token, unwritable=True):
         return token
     try:
         return renew(host, environ, whole.within(SPARE_SHARE * whole.left), spare=True)
@@ -173,125 +154,6 @@ def for_service_account(
     return deadline.run(work)
 
 
-def keep_login(host: str, secret: str, environ: "Mapping[str, str]") -> None:
-    """Keep a login that the user made, until it expires or is erased.
-
-    A secret that we issued is not a login: `docker login` without arguments stores what `get`
-    answered, and keeping that would outlive every renewal. Raises ``HelperError``.
-    """
-    begun = time.time()
-    again = f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}"
-    if not cache.is_plain(secret):
-        raise HelperError(f'the password for "{host}" is not one of ECR: they are base64', again)
-    folder = cache.directory(environ)
-    if folder is None:
-        why, variable = keeping.no_directory(environ)
-        raise HelperError(
-            f'the login of "{host}" cannot be kept: {why}',
-            f"unset {variable}" if variable else "set AWS_ECR_CACHE_DIR to a directory",
-            "or set AWS_ECR_IGNORE_CREDS_STORAGE=true to accept logins without keeping them",
-        )
-    residue = cache.residue_of(secret)
-    for token in cache.entries(folder, host):
-        if not token.is_login and residue in (cache.residue_of(token.secret), token.replaced):
-            return
-    now = int(begun)
-    expires = _expiration(secret, now)
-    if expires <= now:
-        raise HelperError(f'the password for "{host}" has expired', again)
-    login = Token(
-        host=host,
-        name=cache.LOGIN,
-        secret=secret,
-        issued=now,
-        refresh=expires,
-        renew=expires,
-        expires=expires,
-        source="docker login",
-    )
-    if not keeping.write(folder, login, begun):
-        raise HelperError(
-            f'the login of "{host}" cannot be written below "{one_line(folder)}"',
-            "check that the directory can be written and the disk is not full",
-            "or set AWS_ECR_CACHE_DIR to another directory",
-        )
-
-
-def start(token: Token, environ: "Mapping[str, str]") -> None:
-    """Start a process that renews ``token``, unless somebody else has just now.
-
-    It holds none of the caller's descriptors, is in a session of its own, and lets signals through.
-    """
-    folder = cache.directory(environ)
-    # Where no claim can be written, no new token can be kept either.
-    if folder is None or not _claim(folder, token, unwritable=False):
-        return
-    # How this program was started, without its arguments.
-    begin = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
-    argv = [*begin, RENEWAL, token.host, str(token.issued)]
-    argv[0] = sys.executable or argv[0]
-    try:
-        if os.name == "nt":  # pragma: no cover - Windows
-            _spawn_on_windows(argv)
-        else:
-            null = os.open(os.devnull, os.O_RDWR)
-            os.posix_spawn(
-                argv[0],
-                argv,
-                dict(environ),
-                file_actions=[(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)],
-                setsid=True,
-                setsigmask=(),
-            )
-    except (OSError, NotImplementedError):
-        pass  # renewed before the answer instead, when the time comes
-
-
-def behind_answer(host: str, environ: "Mapping[str, str]", issued: int) -> None:
-    """Renew the token of ``host`` that was issued at ``issued``: the process behind an answer.
-
-    Raises ``HelperError``, for nobody to read.
-    """
-    if os.name == "posix":
-        os.umask(0o077)  # of the caller, who knows what it was
-        if not any(_is_relative(environ.get(name, "")) for name in _PATH_VARIABLES):
-            os.chdir("/")  # the caller's directory may be unmounted meanwhile
-        # Whatever the caller's parent had open.
-        os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), _DESCRIPTORS))
-    renew(host, environ, newer_than=issued, spare=True)
-
-
-def schedule(
-    issued: int, expires: int, credentials_end: float | None, draw: float
-) -> tuple[int, int]:
-    """Return (refresh, renew) for a token, all in epoch seconds.
-
-    ``credentials_end`` is when the credentials that fetched it end, ``None`` if never;
-    ``draw`` is a random number from 0 up to 1.
-    """
-    life = expires - issued
-    renew_at: float = expires - min(MARGIN, life // 10)
-    if credentials_end is not None:
-        renew_at = min(renew_at, credentials_end)
-    renew_at = max(renew_at, issued)
-    refresh = issued + life * (_REFRESH_FROM + (_REFRESH_TO - _REFRESH_FROM) * draw)
-    if refresh >= renew_at:
-        share = _EARLY_FROM + (_EARLY_TO - _EARLY_FROM) * draw
-        refresh = issued + (renew_at - issued) * share
-    return int(refresh), int(renew_at)
-
-
-def pause(now: float, expires: int, draw: float) -> float:
-    """Return for how many seconds nobody else renews a token that is valid until ``expires``.
-
-    Should the renewal fail, that is the pause before the next: a share of what is left, so that in
-    an outage calls are few while there is time, and each node comes back at a time of its own.
-    ``draw`` is a random number from 0 up to 1.
-    """
-    share = _PAUSE_FROM + (_PAUSE_TO - _PAUSE_FROM) * draw
-    return min(max(share * (expires - now), _PAUSE_LEAST), keeping.CLAIM_LIMIT)
-
-
 def timeout_of(environ: "Mapping[str, str]") -> float:
     """Return the seconds that an answer may take: ``AWS_ECR_TIMEOUT`` or 25."""
     text = environ.get("AWS_ECR_TIMEOUT")
@@ -368,7 +230,7 @@ class _Renewal:
             self.deadline.doing("waiting for another process that asks AWS for the same")
             held = lock is None or _take(lock)  # then look once more: who had it before has written
             if not held:
-                time.sleep(pause * (0.5 + draw()))
+                time.sleep(pause * (0.5 + schedule.draw()))
                 pause = min(1.5 * pause, _POLL_TO)
 
     def _found(self, folder: str, newer_than: float) -> Token | None:
@@ -426,7 +288,7 @@ class _Renewal:
         keeping.write(folder, _with(token, conditions=conditions, replaced=replaced), self.begun)
         for kept in old:
             keeping.release(folder, kept)
-        keeping.sweep(folder)
+        sweeping.sweep(folder)
 
     def _forget(self, folder: str) -> None:
         """Remove the tokens of this identity: AWS does not know it any more."""
@@ -454,7 +316,7 @@ def _token(
     if where.service == "ecr-public" and credentials_end is not None:
         # A private token outlives its credentials, a public one ends with them (clients.md).
         expires = min(expires, int(credentials_end))
-    refresh, renew_at = schedule(now, expires, credentials_end, draw())
+    refresh, renew_at = schedule.times(now, expires, credentials_end, schedule.draw())
     return Token(
         host=host,
         secret=issued.password,
@@ -473,23 +335,8 @@ def _with(token: Token, **changes: object) -> Token:
     return Token(**{**fields, **changes})
 
 
-def _claim(folder: str, token: Token, *, unwritable: bool) -> bool:
-    now = time.time()
-    life = pause(now, token.expires, draw())
-    return keeping.claim(folder, token, now, life, unwritable=unwritable)
-
-
 def _is_fresh(token: Token, now: float, newer_than: float) -> bool:
     return token.issued > newer_than and (now < token.refresh or token.is_login)
-
-
-def _is_relative(path: str) -> bool:
-    return bool(path) and not path.startswith(("/", "~"))
-
-
-def draw() -> float:
-    """Return a random number from 0 up to 1 (``random`` costs 10 ms to import)."""
-    return int.from_bytes(os.urandom(4), "big") / 2**32
 
 
 def _name(identity: str, conditions: "Sequence[str]") -> str:
@@ -500,22 +347,6 @@ def _name(identity: str, conditions: "Sequence[str]") -> str:
 def _file_name(text: str) -> str:
     """Return a short name for ``text``, the same in every process."""
     return f"{int(cache.residue_of(text)):0{cache.NAME_LENGTH}x}"
-
-
-def _expiration(secret: str, now: int) -> int:
-    """Return when an ECR password ends, in epoch seconds: it says so itself.
-
-    It is base64 of a JSON object with ``expiration``. Where that cannot be read, 12 hours from now;
-    never later than that.
-    """
-    import base64
-    import json
-
-    latest = now + cache.TOKEN_LIFE
-    try:
-        return min(int(json.loads(base64.b64decode(secret))["expiration"]), latest)
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return latest
 
 
 def _take(descriptor: int) -> bool:
@@ -539,25 +370,3 @@ def _take(descriptor: int) -> bool:
         return bool(lock_descriptor(descriptor, blocking=False))
     except (ImportError, OSError, ValueError):  # no lock to be had here: done without
         return True
-
-
-def _spawn_on_windows(argv: list[str]) -> None:  # pragma: no cover - Windows
-    import subprocess
-
-    if sys.platform == "win32":
-        # A console without a window: what the renewal starts would else be given one with.
-        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
-        # Out of the caller's job, which may end with it; CI agents make jobs that let nobody out.
-        for more in (subprocess.CREATE_BREAKAWAY_FROM_JOB, 0):
-            try:
-                subprocess.Popen(  # noqa: S603 - our own executable
-                    argv,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    close_fds=True,
-                    creationflags=flags | more,
-                )
-            except PermissionError:
-                continue
-            return

@@ -79,8 +79,8 @@ def renew_behind(token: "Token", environ: "Mapping[str, str]") -> None:
     if token.is_login or time.time() < token.refresh or not renews_behind(environ):
         return
     try:
-        from . import renewal
+        from . import behind
 
-        cache.in_time(lambda: renewal.start(token, environ), LEAVE)
+        cache.in_time(lambda: behind.start(token, environ), LEAVE)
     except Exception:  # noqa: BLE001, S110 - the answer is out
         pass

@@ -7,7 +7,7 @@ made. Nothing is said before all is written.
 import os
 import sys
 
-from .. import fallback, registry, settings
+from .. import fallback, keys, registry, settings
 from ..errors import HelperError, one_line
 from . import docker, jsontext, registries, rules, system, textfile
 from .docker import HELPERS, STORE
@@ -200,7 +200,7 @@ class Plan:
             )
         draft = rules.read(path)
         draft.edit(rules.name_fallback(draft.text or "", helper))
-        if settings.helper_fault(helper) or not rules.only_fallback_differs(draft, helper):
+        if keys.helper_fault(helper) or not rules.only_fallback_differs(draft, helper):
             raise HelperError(
                 f'cannot add the fallback helper "{one_line(helper)}" to "{shown}"',
                 f'write it there: [fallback], and below it helper = "{one_line(helper)}"',

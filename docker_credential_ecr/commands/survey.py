@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..registry import Registry
-    from ..settings import Rule
+    from ..rule import Rule
 
 
 def survey(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ..deadline import Deadline
     from ..registry import Registry
-    from ..settings import Rule
+    from ..rule import Rule
 
     T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kit import HOST, LIFE, OTHER_ACCOUNT
 
-from docker_credential_ecr import cache, keeping
+from docker_credential_ecr import cache, keeping, sweeping
 
 NOW = 1_795_000_000  # epoch seconds
 NAME, OTHER_NAME = "0123456789abcdef", "fedcba9876543210"
@@ -452,7 +452,7 @@ def test_what_is_swept(folder: str, name: str, age: int, goes: bool) -> None:
     when = time.time() - age
     os.utime(path(folder, name), (when, when))
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     assert os.path.lexists(path(folder, name)) != goes
     assert os.path.exists(f"{folder}/{HOST}") != goes  # an empty directory goes with it
@@ -472,7 +472,7 @@ def test_which_locks_are_swept(folder: str, age: int, goes: bool) -> None:
     when = time.time() - age
     os.utime(lock, (when, when))
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     assert os.path.exists(lock) != goes
 
@@ -484,7 +484,7 @@ def test_how_many_identities_are_kept(folder: str) -> None:
         put(folder, "x", f"{number:016x}")
         os.utime(path(folder, f"{number:016x}"), (time.time() - 1000 + number,) * 2)
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     assert sorted(os.listdir(f"{folder}/{HOST}")) == [f"{n:016x}" for n in range(2, 66)] + ["login"]
 
@@ -524,7 +524,7 @@ def test_a_link_is_as_old_as_itself(folder: str) -> None:
         os.symlink(target, path(folder, name))
         os.utime(path(folder, name), (time.time() - 2 * LIFE,) * 2, follow_symlinks=False)
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     assert sorted(os.listdir(f"{folder}/{HOST}")) == [NAME, "target"]
 
@@ -544,7 +544,7 @@ def test_nothing_is_left_open(folder: str) -> None:
         assert lock is not None
         os.close(lock)
         keeping.forget(folder, token())
-        keeping.sweep(folder)
+        sweeping.sweep(folder)
         keeping.erase(folder, HOST)
         keep(folder)
     assert sorted(os.listdir("/proc/self/fd")) == before
@@ -672,7 +672,7 @@ def test_a_temporary_that_could_not_be_removed(
         (left,) = [name for name in os.listdir(f"{folder}/{host}") if name[0] == "."]
         os.utime(path(folder, left, host), (time.time() - 3600,) * 2)
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     assert os.listdir(folder) == [HOST]
     assert os.listdir(f"{folder}/{HOST}") == [NAME]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from kit import HOST, HOUR, need_root
 from kit import OTHER_ACCOUNT as OTHER
 
-from docker_credential_ecr import cache, keeping
+from docker_credential_ecr import cache, keeping, sweeping
 
 NOW = 1_795_000_000  # epoch seconds
 PROD = {"AWS_PROFILE": "prod"}
@@ -585,7 +585,7 @@ def test_what_has_had_its_time_is_swept(folder: str) -> None:
             os.utime(path, (now - age, now - age))
     os.makedirs(f"{folder}/123456789012.dkr.ecr.eu-west-1.amazonaws.com", 0o700)
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     left = sorted([NAME, f".{NAME}.1234", "notes.txt", ".hidden"])
     assert sorted(os.listdir(f"{folder}/{HOST}")) == left
@@ -601,7 +601,7 @@ def test_old_locks_are_swept(folder: str) -> None:
         os.close(held)
     os.utime(f"{folder}/.locks/{SECOND}", (1, 1))
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     assert os.listdir(f"{folder}/.locks") == [NAME]
 
@@ -609,7 +609,7 @@ def test_old_locks_are_swept(folder: str) -> None:
 def test_identities_without_end_do_not_fill_the_disk(folder: str) -> None:
     """Of more identities than anybody has the oldest are removed; a login never is."""
     now = cache_time()
-    count = keeping.ENTRIES_PER_HOST + 5
+    count = sweeping.ENTRIES_PER_HOST + 5
     os.makedirs(f"{folder}/{HOST}", 0o700)
     for number in range(count):
         path = f"{folder}/{HOST}/{number:016}"
@@ -621,11 +621,11 @@ def test_identities_without_end_do_not_fill_the_disk(folder: str) -> None:
         pass
     os.utime(login, (now - 2 * count, now - 2 * count))
 
-    keeping.sweep(folder)
+    sweeping.sweep(folder)
 
     names = sorted(os.listdir(f"{folder}/{HOST}"))
     assert names[0] == f"{5:016}"
-    assert len(names) == keeping.ENTRIES_PER_HOST + 1
+    assert len(names) == sweeping.ENTRIES_PER_HOST + 1
     assert cache.LOGIN in names
 
 

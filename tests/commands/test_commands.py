@@ -383,7 +383,7 @@ def test_the_man_page_is_of_this_version() -> None:
 def test_the_man_page_knows_every_variable_and_key() -> None:
     """Every variable of ours that the code reads, and every key of config.toml, is explained."""
     import docker_credential_ecr
-    from docker_credential_ecr import settings
+    from docker_credential_ecr import rule
 
     page = MAN.read_text()
     folder = Path(docker_credential_ecr.__file__).parent
@@ -393,7 +393,7 @@ def test_the_man_page_knows_every_variable_and_key() -> None:
     explained = "".join(
         re.findall(r"^\.BR? ([^\n]+)$", page.partition(".SH CONFIGURATION")[2], re.MULTILINE)
     )
-    for key in (*settings.Rule.__slots__, "helper"):
+    for key in (*rule.Rule.__slots__, "helper"):
         assert key in explained, key
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kit import HOST
 
-from docker_credential_ecr import cache, keeping
+from docker_credential_ecr import cache, keeping, sweeping
 
 Meanwhile = Callable[[Callable[[], object]], None]
 SECONDS = 2  # of trying; one in some hundred goes wrong where anything does
@@ -54,7 +54,7 @@ def test_an_empty_directory_is_swept_while_an_entry_is_written(
 ) -> None:
     """A directory that goes between its making and the writing is made again: the disk is well."""
     folder = str(tmp_path)
-    meanwhile(lambda: keeping.sweep(folder))
+    meanwhile(lambda: sweeping.sweep(folder))
     end = time.monotonic() + SECONDS
     tried = failed = 0
 
@@ -72,7 +72,7 @@ def test_an_empty_directory_is_swept_while_an_entry_is_written(
 def test_a_directory_is_swept_while_it_is_erased(tmp_path: Path, meanwhile: Meanwhile) -> None:
     """An erase that meets a sweep leaves its mark and says that all went."""
     folder = str(tmp_path)
-    meanwhile(lambda: keeping.sweep(folder))
+    meanwhile(lambda: sweeping.sweep(folder))
     end = time.monotonic() + SECONDS
     tried = failed = 0
 

@@ -18,7 +18,8 @@ from kit import CALL, HOST, PUBLIC, ROLE, Helper, Run, write
 from kit import login as login_of
 
 from docker_credential_ecr import cache as tokens_on_disk
-from docker_credential_ecr import errors, settings
+from docker_credential_ecr import errors
+from docker_credential_ecr.rule import Rule
 
 FAULTS = [
     {"status": 400, "code": "AccessDeniedException", "message": "no, CANARY"},
@@ -168,7 +169,7 @@ def test_no_repr_shows_a_secret() -> None:
     token = tokens_on_disk.Token(
         host=HOST, secret="CANARY", issued=0, refresh=0, renew=0, expires=0, conditions=["env A=b"]
     )
-    rule = settings.Rule(HOST, role_arn=ROLE, external_id="CANARY")
+    rule = Rule(HOST, role_arn=ROLE, external_id="CANARY")
     error = errors.HelperError("reason", "hint")
 
     for thing in (token, rule, error):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from kit import HOST, ROLE
 
-from docker_credential_ecr import settings
+from docker_credential_ecr import keys, settings
 from docker_credential_ecr.errors import HelperError
+from docker_credential_ecr.rule import Rule
 
 MATCH = f"match = '{HOST}'"
 
@@ -93,7 +94,7 @@ def test_durations(tmp_path: Path, seconds: str, *, is_taken: bool) -> None:
 )
 def test_roles(role: str, *, is_one: bool) -> None:
     """A role's ARN is one to the letter, in config.toml and for the kubelet alike."""
-    assert settings.is_role_arn(role) == is_one
+    assert keys.is_role_arn(role) == is_one
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_roles(role: str, *, is_one: bool) -> None:
 )
 def test_globs(pattern: str, host: str, *, fits: bool) -> None:
     """Each part of a glob takes its place once, in order, and the whole label is used up."""
-    assert settings.Rule(pattern).matches(host) == fits
+    assert Rule(pattern).matches(host) == fits
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def test_where_it_is_not_utf8(tmp_path: Path) -> None:
 
 def test_hosts_are_compared_without_case_and_dot() -> None:
     """A rule is found for a host in capitals, and with a trailing dot."""
-    found = settings.Settings("x", [settings.Rule("a.example.com", registry=HOST)])
+    found = settings.Settings("x", [Rule("a.example.com", registry=HOST)])
     assert found.rule_for("A.Example.com.") is found.rules[0]
     assert found.rule_for("b.example.com") is None
 
@@ -235,19 +236,19 @@ def test_hosts_are_compared_without_case_and_dot() -> None:
 def test_the_identity_line_is_stable() -> None:
     """Names that hold a blank or a quote are told apart from those that do not."""
     lines = {
-        settings.Rule("a", profile=profile, role_arn=role).identity
+        Rule("a", profile=profile, role_arn=role).identity
         for profile in ("a", "a b", "'a'", '"a"', "a role=b", 'a" role="b')
         for role in (None, ROLE)
     }
     assert len(lines) == 12
-    digest = settings.Rule("a", external_id="secret").identity.partition("external-id=")[2]
+    digest = Rule("a", external_id="secret").identity.partition("external-id=")[2]
     assert len(digest) == 8
 
 
 def test_what_is_behind_a_host() -> None:
     """A rule that names no registry stands for the host itself; without a rule the host counts."""
-    mapped = settings.Rule("a.example.com", registry=HOST)
-    named = settings.Rule(HOST, profile="a")
+    mapped = Rule("a.example.com", registry=HOST)
+    named = Rule(HOST, profile="a")
     found = settings.Settings("x", [mapped, named])
 
     behind = {host: found.behind(host) for host in ("a.example.com", HOST, "b.example.com")}

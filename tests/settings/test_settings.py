@@ -14,6 +14,7 @@ from kit import HOST, REGISTRIES, Helper, answers, herd, login, without_keys
 
 from docker_credential_ecr import registry, settings
 from docker_credential_ecr.errors import HelperError
+from docker_credential_ecr.rule import Rule
 
 SECOND = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
 THIRD = "333333333333.dkr.ecr.ap-south-1.amazonaws.com"
@@ -52,7 +53,7 @@ def test_every_key(tmp_path: Path) -> None:
         """,
     )
     (rule,) = found.rules
-    assert {name: getattr(rule, name) for name in settings.Rule.__slots__} == {
+    assert {name: getattr(rule, name) for name in Rule.__slots__} == {
         "match": "images.example.com",
         "registry": HOST,
         "profile": "prod",
@@ -125,7 +126,7 @@ def test_the_first_match_wins(tmp_path: Path) -> None:
 )
 def test_globs_are_the_kubelets(pattern: str, host: str, *, fits: bool) -> None:
     """A pattern has as many labels as the host, and a * never reaches over a dot."""
-    assert settings.Rule(pattern).matches(host) is fits
+    assert Rule(pattern).matches(host) is fits
 
 
 @given(st.lists(st.text("ab*", min_size=1, max_size=6), min_size=1, max_size=3), st.text("ab."))
@@ -137,7 +138,7 @@ def test_globs_agree_with_fnmatch(labels: list[str], host: str) -> None:
     expected = len(names) == len(labels) and all(
         fnmatch.fnmatchcase(name, label) for name, label in zip(names, labels, strict=True)
     )
-    assert settings.Rule(".".join(labels)).matches(host) is expected
+    assert Rule(".".join(labels)).matches(host) is expected
 
 
 @pytest.mark.parametrize(
@@ -319,14 +320,14 @@ def test_http_is_for_loopback(tmp_path: Path) -> None:
 def test_identity() -> None:
     """The identity is one line, tells rules apart, and does not hold the external id."""
     rules = [
-        settings.Rule(HOST),
-        settings.Rule(HOST, profile="a"),
-        settings.Rule(HOST, profile="a b"),
-        settings.Rule(HOST, profile="a", role_arn=ROLE),
-        settings.Rule(HOST, profile=f"a role={ROLE}"),
-        settings.Rule(HOST, profile="a", role_arn=ROLE, external_id="canary"),
-        settings.Rule(HOST, profile="a", role_arn=ROLE, external_id="canary2"),
-        settings.Rule(HOST, profile="a", role_arn=ROLE, session_name="me"),
+        Rule(HOST),
+        Rule(HOST, profile="a"),
+        Rule(HOST, profile="a b"),
+        Rule(HOST, profile="a", role_arn=ROLE),
+        Rule(HOST, profile=f"a role={ROLE}"),
+        Rule(HOST, profile="a", role_arn=ROLE, external_id="canary"),
+        Rule(HOST, profile="a", role_arn=ROLE, external_id="canary2"),
+        Rule(HOST, profile="a", role_arn=ROLE, session_name="me"),
     ]
     identities = [rule.identity for rule in rules]
     assert identities[:2] == ["", "profile=a"]

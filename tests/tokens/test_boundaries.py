@@ -11,7 +11,7 @@ import pytest
 from fake_aws import FakeAWS
 from kit import CALL, HOST, LIFE, OTHER_ACCOUNT, Helper, entries, login, until
 
-from docker_credential_ecr import deadline, renewal, tokens
+from docker_credential_ecr import deadline, renewal, schedule, tokens
 from docker_credential_ecr.errors import HelperError, Unavailable
 
 Stop = Callable[[float], None]
@@ -192,7 +192,7 @@ def test_the_schedule(
 ) -> None:
     """When a token is due, and when it is late, in seconds after its issue."""
     end = None if credentials is None else NOW + credentials
-    refresh, renew = renewal.schedule(NOW, NOW + life, end, draw)
+    refresh, renew = schedule.times(NOW, NOW + life, end, draw)
     assert (refresh - NOW, renew - NOW) == expected
 
 
@@ -203,7 +203,7 @@ def test_the_schedule(
 )  # fmt: skip
 def test_the_pause_between_two_renewals(left: int, draw: float, seconds: int) -> None:
     """From a 16th to an 8th of what is left, ten seconds at least and half an hour at most."""
-    assert renewal.pause(NOW, NOW + left, draw) == seconds
+    assert schedule.pause(NOW, NOW + left, draw) == seconds
 
 
 def test_what_is_left_of_a_deadline() -> None:

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import CALL, HOST, HOUR, LIFE, PATIENCE, Helper, age_all, entries, login, until
 
-from docker_credential_ecr import renewal
+from docker_credential_ecr import schedule
 
 Move = Callable[[int], None]
 Renewals = Callable[[], list[str]]
@@ -529,7 +529,7 @@ def test_the_times_are_in_order(life: int, credentials: float | None, draw: floa
     """Whatever is issued and drawn: issued <= refresh <= renew <= expires and credentials' end."""
     end = None if credentials is None else EPOCH + credentials
 
-    refresh, renew = renewal.schedule(EPOCH, EPOCH + life, end, draw)
+    refresh, renew = schedule.times(EPOCH, EPOCH + life, end, draw)
 
     assert EPOCH <= refresh <= renew <= EPOCH + life
     if end is not None:
@@ -538,8 +538,8 @@ def test_the_times_are_in_order(life: int, credentials: float | None, draw: floa
 
 def test_the_times_of_a_whole_life() -> None:
     """A token of 12 hours: left alone for 5, renewed behind from 10 on, and before at 11:50."""
-    first, renew = renewal.schedule(0, LIFE, None, 0.0)
-    last, _ = renewal.schedule(0, LIFE, None, 0.999999)
+    first, renew = schedule.times(0, LIFE, None, 0.0)
+    last, _ = schedule.times(0, LIFE, None, 0.999999)
 
     assert FRESH < first < last < DUE
     assert renew == LIFE - 10 * MINUTE
@@ -548,7 +548,7 @@ def test_the_times_of_a_whole_life() -> None:
 
 def test_the_draw_is_a_draw() -> None:
     """Nodes that booted together draw different times."""
-    drawn = {renewal.draw() for _ in range(100)}
+    drawn = {schedule.draw() for _ in range(100)}
 
     assert len(drawn) > 90
     assert all(0 <= number < 1 for number in drawn)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ...cache import Token
     from ...ecr.request import Survey
     from ...registry import Registry
-    from ...settings import Rule, Settings
+    from ...rule import Rule
+    from ...settings import Settings
 
     T = TypeVar("T")
 

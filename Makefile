@@ -15,7 +15,7 @@ TOGETHER := -n $(JOBS) --dist loadgroup
 OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test proof test-oldest test-windows lint bench mutants wheel sdist requirements audit clean
+.PHONY: help demo check test proof test-oldest test-windows test-native lint bench mutants native wheel sdist requirements audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test-windows: $(BIN)/python ## the everyday way and past faults on Windows, by W
 	$(BIN)/python tests/windows/lab.py
 	$(PYTEST) tests/windows $(PYTEST_ARGS)
 
+test-native: native $(BIN)/python ## the native executable of this machine, on its own
+	NATIVE_EXECUTABLE=$(CURDIR)/dist/docker-credential-ecr-linux-$$(uname -m) $(PYTEST) tests/native $(PYTEST_ARGS)
+
 lint: $(BIN)/python ## ruff and mypy
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
@@ -61,6 +64,9 @@ bench: $(BIN)/python ## benchmarks: paired runs, a table and a plot in benchmark
 
 mutants: $(BIN)/python ## change the package one thing at a time, see whether tests notice: MUTANTS="--all"
 	$(BIN)/python tests/mutants/mutants.py $(MUTANTS)
+
+native: ## build the native executables into dist/; NATIVE_FOLDER keeps sources and what was compiled
+	@$(PYTHON) packaging/native/build.py $(ARCHITECTURES)
 
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -100,5 +106,5 @@ $(VENV)/.requirements: requirements/test.txt requirements/build.txt
 FORCE:
 
 clean: ## remove what the targets made
-	rm -rf .venv .demo-venv .oldest-venv .tools-venv build dist *.egg-info .reports .coverage* \
+	rm -rf .venv .demo-venv .native .oldest-venv .tools-venv build dist *.egg-info .reports .coverage* \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis

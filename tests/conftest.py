@@ -13,6 +13,9 @@ from kit import EXECUTABLE, SYSTEM_PATH, Helper
 
 SERVERS = {"aws", "stack"}  # the fixtures that start one
 
+# Building the native executable takes minutes: make test-native does it, and names it.
+collect_ignore_glob = [] if os.environ.get("NATIVE_EXECUTABLE") else ["native/test_executable*.py"]
+
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:

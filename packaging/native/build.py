@@ -1,0 +1,180 @@
+"""Build the native executable: one static file for each architecture, from pinned sources.
+
+    python3 packaging/native/build.py [--folder FOLDER] [--jobs N] [ARCH...]
+
+FOLDER (.native, or $NATIVE_FOLDER) keeps what takes long: the sources in FOLDER/archives, which may
+be put there by hand, and what was compiled. What is in it already is not made again, unless the
+tables or scripts that it was made by have changed. The executables come to dist/.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import build_compile
+import build_link
+import build_sources
+import build_tables
+
+HERE = build_tables.HERE
+TREE = HERE.parent.parent
+REQUIREMENTS = TREE / "requirements" / "native.txt"
+EPOCH = "1767225600"  # 2026-01-01, seconds: what would be dated is dated so
+ARCHITECTURES = ("x86_64", "aarch64")
+
+
+class Steps:
+    """What was made, each step with the fingerprint of what it was made from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.marks = folder / "steps"
+        self.marks.mkdir(parents=True, exist_ok=True)
+
+    def take(
+        self, name: str, inputs: Iterable[Path], work: Callable[[], None], after: str = ""
+    ) -> str:
+        """Do ``work`` unless it was done from the same ``inputs``, ``after`` the same; its fingerprint."""
+        digest = hashlib.sha256(after.encode())
+        for path in inputs:
+            digest.update(path.read_bytes())
+        fingerprint = digest.hexdigest()
+        mark = self.marks / name
+        if not mark.exists() or mark.read_text(encoding="ascii") != fingerprint:
+            mark.unlink(missing_ok=True)
+            print(f"{name:24} ...", flush=True)
+            start = time.monotonic()
+            work()
+            print(f"{name:24} {time.monotonic() - start:7.1f} s", flush=True)
+            mark.write_text(fingerprint, encoding="ascii")
+        return fingerprint
+
+
+def files(*names: str) -> list[Path]:
+    """Files beside this one."""
+    return [HERE / name for name in names]
+
+
+def package(folder: Path) -> None:
+    """Copy our package, for the build to name it relatively."""
+    place = folder / "package"
+    shutil.rmtree(place, ignore_errors=True)
+    ours = TREE / "docker_credential_ecr"
+    shutil.copytree(ours, place / ours.name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def freeze(folder: Path) -> None:
+    """Let the interpreter that was built freeze the code and the data, in a process without our variables."""
+    place = folder / "frozen"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    (site,) = folder.glob("tools/lib/python*/site-packages")
+    roots = ["package", str(site.relative_to(folder)), "sources/cpython/Lib"]
+    subprocess.run(
+        [
+            f"cpython-{build_compile.HOST}/python",
+            "-s",
+            "-B",
+            str(HERE / "freeze.py"),
+            "frozen",
+            *roots,
+        ],
+        cwd=folder,
+        env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PYTHONUTF8": "1"},
+        check=True,
+    )
+
+
+def build(folder: Path, architectures: list[str], jobs: int) -> None:
+    """Make what is lacking of all steps, and the executables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = Steps(folder)
+    environ = build_compile.environment(folder, EPOCH)
+    machines = {arch: build_compile.Machine(folder, arch, environ, jobs) for arch in ARCHITECTURES}
+    tools = steps.take("tools", [REQUIREMENTS], lambda: build_compile.tools(folder, REQUIREMENTS))
+
+    def sources() -> None:
+        build_sources.gather(folder / "archives")
+        shutil.rmtree(folder / "sources", ignore_errors=True)
+        build_sources.unpack(folder / "archives", folder / "sources")
+
+    unpacked = steps.take("sources", files("sources.tsv", "build_sources.py"), sources)
+
+    def compiled(arch: str) -> str:
+        machine = machines[arch]
+        recipe = files("build_compile.py")
+        zlib = steps.take(f"zlib-{arch}", recipe, machine.zlib, tools + unpacked)
+        openssl = steps.take(
+            f"openssl-{arch}", [*recipe, *files("openssl.tsv")], machine.openssl, zlib
+        )
+        return steps.take(
+            f"cpython-{arch}", [*recipe, *files("extensions.tsv")], machine.cpython, openssl
+        )
+
+    interpreter = compiled(build_compile.HOST)
+    ours = sorted((TREE / "docker_credential_ecr").rglob("*.py"))
+    packages = steps.take("package", ours, lambda: package(folder))
+    frozen = steps.take(
+        "freeze",
+        [
+            *sorted(HERE.glob("freeze*.py")),
+            *sorted(HERE.glob("embedded/*.py")),
+            *files("modules.tsv", "data.tsv"),
+        ],
+        lambda: freeze(folder),
+        interpreter + packages,
+    )
+    front = HERE / "front"  # but its end, which starts pip's program where this has an interpreter
+    code = [HERE / "interpreter.c", *sorted(set(front.glob("*.c")) - {front / "behind.c"})]
+    headers = sorted(front.glob("*.h"))
+    dist = TREE / "dist"
+    dist.mkdir(exist_ok=True)
+    for arch in architectures:
+        executable = dist / f"docker-credential-ecr-linux-{arch}"
+
+        def link(arch: str = arch, executable: Path = executable) -> None:
+            shutil.copy(
+                build_link.link(machines[arch], code, headers, folder / "frozen"), executable
+            )
+
+        inputs = [*code, *headers, *files("build_link.py")]
+        after = frozen + compiled(arch) + ("" if executable.exists() else "again")
+        steps.take(f"link-{arch}", inputs, link, after)
+        print(f"{executable.relative_to(TREE)}  {executable.stat().st_size:,} bytes")
+        print(f"  SHA-256 {hashlib.sha256(executable.read_bytes()).hexdigest()}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Build the native executable.")
+    folder = os.environ.get("NATIVE_FOLDER", str(TREE / ".native"))
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=Path(folder),
+        help="where sources and what was compiled are kept",
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once")
+    parser.add_argument(
+        "architectures",
+        nargs="*",
+        default=list(ARCHITECTURES),
+        metavar="ARCH",
+        help="x86_64, aarch64",
+    )
+    options = parser.parse_args()
+    if build_compile.HOST not in ARCHITECTURES or sys.platform != "linux":
+        parser.error(f"builds on Linux, {' or '.join(ARCHITECTURES)}")
+    if unknown := [arch for arch in options.architectures if arch not in ARCHITECTURES]:
+        parser.error(f"no such architecture: {unknown[0]!r}")
+    os.umask(0o022)
+    build(options.folder.resolve(), options.architectures, options.jobs)
+
+
+if __name__ == "__main__":
+    main()

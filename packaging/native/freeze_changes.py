@@ -1,0 +1,73 @@
+"""What is changed of others' modules when they are frozen: each change with its reason.
+
+A change names the text that it replaces, and how often that occurs: a new version in which it is
+another stops the build, for somebody to look.
+"""
+
+from typing import NamedTuple
+
+ROOT = "/<embedded>"  # of what has a place on the disk otherwise; embedded/_embedded.py has it, too
+
+
+class Change(NamedTuple):
+    """In the source of ``module``, ``old`` becomes ``new``, ``times`` times."""
+
+    module: str
+    old: str
+    new: str
+    times: int
+    reason: str
+
+
+CHANGES = (
+    Change(
+        "botocore.loaders",
+        "import os\n",
+        "import os\n\nimport _embedded\n",
+        1,
+        "botocore's data is a folder that is linked in",
+    ),
+    Change("botocore.loaders", "os.path.isfile(", "_embedded.isfile(", 2, "as above"),
+    Change("botocore.loaders", "os.path.isdir(", "_embedded.isdir(", 3, "as above"),
+    Change("botocore.loaders", "os.listdir(", "_embedded.listdir(", 3, "as above"),
+    Change(
+        "botocore.loaders",
+        "        with open_method(full_path, 'rb') as fp:\n",
+        "        data = _embedded.value(full_path)\n"
+        "        if data is not None:\n"
+        "            return data\n"
+        "        with open_method(full_path, 'rb') as fp:\n",
+        1,
+        "its values are ready: no JSON is parsed",
+    ),
+    Change(
+        "botocore.httpsession",
+        "DEFAULT_CA_BUNDLE = os.path.join(os.path.dirname(__file__), 'cacert.pem')\n",
+        "DEFAULT_CA_BUNDLE = os.path.join(os.path.dirname(__file__), 'cacert.pem')\n"
+        "import _embedded\n"
+        "SSLContext = _embedded.trusting(SSLContext, DEFAULT_CA_BUNDLE)\n",
+        1,
+        "botocore's certificate authorities are linked in",
+    ),
+    Change(
+        "ssl",
+        "        self.set_default_verify_paths()\n",
+        "        self.set_default_verify_paths()\n"
+        "        import _embedded\n"
+        "        _embedded.load_bundle(self)\n",
+        1,
+        "OpenSSL looks for the machine's authorities at one path, and distributions have others",
+    ),
+)
+
+
+def changed(module: str, source: str) -> str:
+    """Return ``source`` of ``module`` with its changes."""
+    for change in CHANGES:
+        if change.module == module:
+            if (found := source.count(change.old)) != change.times:
+                raise SystemExit(
+                    f"freeze: {module}: {found} times, not {change.times}: {change.old!r}"
+                )
+            source = source.replace(change.old, change.new)
+    return source

@@ -1,0 +1,125 @@
+"""What the native executable is built from: the tables, and the changes to others' modules."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import botocore
+import build_sources
+import build_tables
+import freeze_changes
+import freeze_data
+import pytest
+from kit import TREE
+
+REQUIREMENTS = TREE / "requirements"
+COLUMNS = {"sources": 6, "openssl": 2, "extensions": 2, "modules": 3, "data": 3}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_every_line_of_a_table_is_whole(name: str) -> None:
+    """Each line has all its columns, the reason last, and no line stands twice."""
+    rows = build_tables.rows(name)
+
+    assert rows
+    assert all(len(row) == COLUMNS[name] and all(row) for row in rows)
+    assert len({tuple(row[:-1]) for row in rows}) == len(rows)
+
+
+def test_sources_are_pinned() -> None:
+    """Each archive by its SHA-256, and every patched source has the archive with its patches."""
+    archives = build_sources.archives()
+
+    assert all(re.fullmatch("[0-9a-f]{64}", archive.sha256) for archive in archives)
+    patched = {archive.name for archive in archives if ".debian." in archive.file}
+    assert patched == set(build_sources.SECURITY_FROM)
+
+
+def test_a_wrong_archive_is_not_taken(tmp_path: Path) -> None:
+    """An archive in the folder with another content is as if absent."""
+    archive = build_sources.archives()[0]
+    (tmp_path / archive.file).write_bytes(b"another")
+
+    assert not archive.lies_in(tmp_path)
+
+
+def test_what_is_frozen_is_what_is_tested() -> None:
+    """The versions that are frozen in are those that the whole suite runs with."""
+    pins = {
+        name: dict(
+            re.findall(r"^([\w.-]+)==(\S+)", (REQUIREMENTS / name).read_text(), re.MULTILINE)
+        )
+        for name in ("native.txt", "test.txt")
+    }
+    frozen = {
+        package: version for package, version in pins["native.txt"].items() if package != "ziglang"
+    }
+
+    assert {"boto3", "botocore", "filelock", "platformdirs", "urllib3"} <= set(frozen)
+    assert frozen == {package: pins["test.txt"][package] for package in frozen}
+
+
+def source(module: str) -> str:
+    """Return the source of an installed module."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("module", sorted({change.module for change in freeze_changes.CHANGES}))
+def test_changes_apply(module: str) -> None:
+    """Each change finds its text in the module that is installed, and what comes of it is Python."""
+    compile(freeze_changes.changed(module, source(module)), module, "exec")
+
+
+def test_a_change_that_does_not_apply_stops_the_build() -> None:
+    """A new version of a module, with another text, is not frozen unchanged."""
+    with pytest.raises(SystemExit, match=r"botocore\.loaders: 0 times, not 1"):
+        freeze_changes.changed("botocore.loaders", "import sys\n")
+
+
+def test_operations_have_all_their_shapes() -> None:
+    """What is kept of a service's operations leads to no shape that was left out."""
+    folder = Path(botocore.__file__).parent / "data"
+    for pattern, kept, _ in build_tables.rows("data"):
+        if kept == "*":
+            continue
+        (path,) = folder.glob(f"{pattern}.json.gz")
+        model = freeze_data.trimmed(pattern, freeze_data.read(path), kept.split())
+        assert set(model["operations"]) == set(kept.split())
+        assert freeze_data.reachable(model, model["shapes"]) == set(model["shapes"])
+
+
+def test_authorities_are_botocores() -> None:
+    """All certificates of botocore's bundle, as OpenSSL counts them."""
+    bundle = Path(botocore.__file__).parent / "cacert.pem"
+    theirs, ours = (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
+    theirs.load_verify_locations(bundle)
+    ours.load_verify_locations(cadata=freeze_data.authorities(bundle.read_text(encoding="utf-8")))
+
+    assert ours.get_ca_certs(binary_form=True) == theirs.get_ca_certs(binary_form=True)
+
+
+def test_equal_sources_give_equal_bytes() -> None:
+    """Two processes whose hashes differ write the same data."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(build_tables.HERE)!r}); import freeze_data, hashlib, botocore, pathlib\n"
+        "data = freeze_data.data(pathlib.Path(botocore.__file__).parent); print(hashlib.sha256(data).hexdigest())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert len(said) == 1

@@ -44,7 +44,7 @@ import os
 import stat
 import sys
 
-from . import PROGRAM, registry
+from . import PROGRAM, server_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -414,7 +414,7 @@ def hosts(folder: str, *, strict: bool = False) -> list[str]:
     try:
         place = Folder(folder, private=False)
         try:
-            return sorted(name for name in place.names() if registry.host_of(name) == name)
+            return sorted(name for name in place.names() if server_url.host_of(name) == name)
         finally:
             place.close()
     except OSError:
@@ -548,14 +548,16 @@ def holds(  # noqa: C901, PLR0911 - one case a kind of condition
     conditions: "Sequence[str]", environ: "Mapping[str, str]"
 ) -> bool:
     """Return whether every condition of an entry holds in ``environ`` and on this machine."""
+    # Most of them say that a variable is not set, and os.environ raises an error for each of these.
+    names = frozenset(environ)
     for line in conditions:
         kind, _, rest = line.partition(" ")
         if kind == "env":
             name, _, value = rest.partition("=")
-            if environ.get(name) != value:
+            if name not in names or environ[name] != value:
                 return False
         elif kind == "unset":
-            if rest in environ:
+            if rest in names:
                 return False
         elif kind in ("file", "absent"):
             if state_of(subject(line)) != line:

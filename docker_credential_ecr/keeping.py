@@ -10,7 +10,7 @@ What cannot be kept is done without: these functions say so and do not raise ``O
 import os
 import time
 
-from . import cache, registry
+from . import cache, server_url
 from .cache import Folder, Token
 from .errors import one_line
 
@@ -246,7 +246,7 @@ def _format(token: Token) -> bytes | None:
         return None
     # A path or a value may hold a line break, which would begin another line.
     fits = len(data) <= cache.ENTRY_LIMIT and data.count(b"\n") == len(lines) - 1
-    named = cache.is_entry(token.name) and registry.host_of(token.host) == token.host
+    named = cache.is_entry(token.name) and server_url.host_of(token.host) == token.host
     return data if fits and named and cache.is_plain(token.secret) else None
 
 

@@ -8,7 +8,7 @@ https://kubernetes.io/docs/reference/config-api/kubelet-credentialprovider.v1/
 
 import time
 
-from . import PROGRAM, keys, registry, renewal, tokens
+from . import PROGRAM, USER, keys, renewal, server_url, tokens
 from .deadline import Deadline
 from .errors import Answer, CredentialsNotFound, HelperError
 
@@ -41,7 +41,7 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
     whole.doing("reading the request")
     request = whole.run(lambda: _request(read(REQUEST_LIMIT)))
     server = _server(request["image"])
-    host = registry.host_of(server) if server else None
+    host = server_url.host_of(server) if server else None
     token = None
     of_node = not (request.get("serviceAccountToken") and _role(request, environ))
     keep = NOT_OURS
@@ -57,7 +57,7 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
             keep = SHORT  # pulled anonymously, until there are credentials
     auth = {}
     if token is not None:
-        auth[server] = {"username": registry.USER, "password": token.secret}
+        auth[server] = {"username": USER, "password": token.secret}
         now = int(time.time())
         keep = max(min(token.expires - now, max(token.refresh - now, SHORT)), 0)
     response = {

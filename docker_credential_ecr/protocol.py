@@ -5,7 +5,7 @@ stream. The sentences and exit codes are those of docker/docker-credential-helpe
 compare to the letter.
 """
 
-from . import PROGRAM, __version__, cache, registry, tokens
+from . import PROGRAM, USER, __version__, cache, server_url, tokens
 from .errors import (
     NO_SERVER_URL,
     NO_USERNAME,
@@ -60,12 +60,12 @@ def failure(action: str, error: HelperError) -> Answer:
 
 def get(request: bytes, environ: "Mapping[str, str]") -> Answer:
     """Answer with the credentials for the server URL that ``request`` is."""
-    server_url = _server_url(request)
-    host = registry.host_of(server_url)
+    asked = _asked(request)
+    host = server_url.host_of(asked)
     token = None
     if host is not None:
         token = tokens.served(host, environ)
-    if token is None and (host is None or registry.parse(host) is None):
+    if token is None and (host is None or not _is_ecr(host)):
         rules = _rules(environ)
         if host is None or rules.behind(host) is None:
             answer = _elsewhere(rules, "get", request, environ)
@@ -77,34 +77,32 @@ def get(request: bytes, environ: "Mapping[str, str]") -> Answer:
     if token is None:
         raise CredentialsNotFound
     # Neither needs escaping: host_of and the cache's format see to that.
-    credentials = (
-        f'{{"ServerURL":"{server_url}","Username":"{registry.USER}","Secret":"{token.secret}"}}\n'
-    )
+    credentials = f'{{"ServerURL":"{asked}","Username":"{USER}","Secret":"{token.secret}"}}\n'
     return Answer(credentials.encode("ascii"), behind=token)
 
 
 def store(request: bytes, environ: "Mapping[str, str]") -> Answer:
     """Keep an ECR login: {"ServerURL": ..., "Username": "AWS", "Secret": ...}."""
-    server_url, username, secret = _login(request)
-    if not server_url:
+    asked, username, secret = _login(request)
+    if not asked:
         raise ProtocolError(NO_SERVER_URL)
     if not username:
         raise ProtocolError(NO_USERNAME)
-    host = registry.host_of(server_url)
+    host = server_url.host_of(asked)
     if host is None or not _is_ours(host, environ):
         answer = _elsewhere(_rules(environ), "store", request, environ)
         if answer is not None:
             return answer
         raise HelperError(
-            f'"{registry.shown(server_url)}" is not an ECR registry: its login is not kept here',
+            f'"{server_url.shown(asked)}" is not an ECR registry: its login is not kept here',
             'list ECR registries under "credHelpers" in place of "credsStore": "ecr"',
             "or name a fallback helper: [fallback] helper in config.toml",
         )
     if _ignores_logins(environ):
         return Answer()
-    if username != registry.USER:
+    if username != USER:
         raise HelperError(
-            f'the user of "{host}" is "{registry.USER}", no other is known to ECR',
+            f'the user of "{host}" is "{USER}", no other is known to ECR',
             f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}",
         )
     from . import login
@@ -121,7 +119,7 @@ def store(request: bytes, environ: "Mapping[str, str]") -> Answer:
 def erase(request: bytes, environ: "Mapping[str, str]") -> Answer:
     """Forget the tokens of a registry. Succeeds always: clients crash when it does not."""
     url = request.decode("utf-8", "replace").strip()
-    host = registry.host_of(url.removeprefix("http://"))
+    host = server_url.host_of(url.removeprefix("http://"))
     if host is None or not _is_ours(host, environ):
         return _elsewhere(_rules(environ), "erase", request, environ) or Answer()
     folder = cache.directory(environ)
@@ -157,7 +155,7 @@ def list_(environ: "Mapping[str, str]") -> Answer:
         pass
     ours: list[str] = []
     cache.in_time(lambda: ours.extend(_served(environ)), cache.DISK_LIMIT)
-    listed.update(dict.fromkeys(tuple(ours), registry.USER))
+    listed.update(dict.fromkeys(tuple(ours), USER))
     return Answer(json.dumps(listed, separators=(",", ":")).encode() + b"\n")
 
 
@@ -170,8 +168,14 @@ def _served(environ: "Mapping[str, str]") -> list[str]:
     return [host for host in hosts if cache.lookup(folder or "", host, environ, now) is not None]
 
 
+def _is_ecr(host: str) -> bool:
+    from . import registry
+
+    return registry.parse(host) is not None
+
+
 def _is_ours(host: str, environ: "Mapping[str, str]") -> bool:
-    if registry.parse(host) is not None:
+    if _is_ecr(host):
         return True
     folder = cache.directory(environ)
     if folder is not None and cache.entries(folder, host):
@@ -207,14 +211,14 @@ def _elsewhere(
     return Answer(stdout, status=status, stderr=stderr)
 
 
-def _server_url(request: bytes) -> str:
+def _asked(request: bytes) -> str:
     try:
-        server_url = request.decode("utf-8").strip(registry.WHITE)
+        asked = request.decode("utf-8").strip(server_url.WHITE)
     except UnicodeDecodeError:
         raise CredentialsNotFound from None
-    if not server_url:
+    if not asked:
         raise ProtocolError(NO_SERVER_URL)
-    return server_url
+    return asked
 
 
 def _login(request: bytes) -> tuple[str, str, str]:
@@ -231,5 +235,5 @@ def _login(request: bytes) -> tuple[str, str, str]:
             "the login is not a JSON object of ServerURL, Username and Secret",
             "let docker login send it",
         ) from None
-    server_url, username, secret = fields
-    return server_url.strip(registry.WHITE), username, secret
+    asked, username, secret = fields
+    return asked.strip(server_url.WHITE), username, secret

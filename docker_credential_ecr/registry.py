@@ -1,7 +1,6 @@
-"""Which hostnames are Amazon ECR registries, and what each one says.
+"""Which hostnames are Amazon ECR registries, and what each one says."""
 
-Every ``get`` passes here, so this module imports nothing.
-"""
+from . import server_url
 
 # Region prefix, domain, domain of dual-stack names: one row a partition, the first prefix that
 # matches wins. Source: botocore's partitions.json (a test compares) and the ECR user guide.
@@ -16,10 +15,6 @@ _PARTITIONS = (
     ("eusc-", "amazonaws.eu", "on.amazonwebservices.eu"),
     ("", "amazonaws.com", "on.aws"),
 )
-WHITE = (
-    " \t\n\v\f\r"  # what may surround a server URL; Python alone would take U+001C for white, too
-)
-USER = "AWS"  # the only user that ECR knows
 # One region of each partition, for those who must try a rule on all of them.
 REGIONS = (
     *("us-east-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"),
@@ -34,13 +29,8 @@ _FORMS = (
 )
 _PUBLIC = {"public.ecr.aws": False, "ecr-public.aws.com": True}  # host: is it dual-stack?
 _PUBLIC_REGION = "us-east-1"  # ECR Public answers GetAuthorizationToken there only
-_HOST_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789.-_")
-# Characters that end or disguise a host, or that would need escaping in our JSON answer.
-_FORBIDDEN = frozenset(' @#?"\\')
 _ACCOUNT_LENGTH = 12  # digits
 _REGION_PARTS = 3  # at least, as in us-east-1
-_PORT_LIMIT = 65535
-_HOST_LENGTH = 253  # characters, RFC 1035
 
 
 class Registry:
@@ -82,55 +72,9 @@ class Registry:
         return f"Registry({self.host!r})"
 
 
-def split(server_url: str) -> tuple[str, str] | None:
-    """Return the lower-case host of a server URL that a token may be sent to, and its port.
-
-    Accepted: a bare host or ``https://``, a port, a path, surrounding white space, a trailing dot.
-    ``None`` for everything else: another scheme (a token never travels in clear), user info,
-    a query, a fragment, control and non-ASCII characters. The port is empty if there is none.
-    """
-    url = server_url.strip(WHITE)
-    if not url.isascii() or not url.isprintable() or not _FORBIDDEN.isdisjoint(url):
-        return None
-    url = url.lower()
-    scheme, mark, rest = url.partition("://")
-    if mark and scheme != "https":
-        return None
-    authority = (rest if mark else url).partition("/")[0]
-    host, colon, port = authority.partition(":")
-    if colon and not _is_port(port):
-        return None
-    host = host.removesuffix(".")
-    if not host or len(host) > _HOST_LENGTH or not _HOST_CHARACTERS.issuperset(host):
-        return None
-    if "" in host.split("."):
-        return None
-    return host, port
-
-
-def host_of(server_url: str) -> str | None:
-    """Return the host of a server URL that a token may be sent to, or ``None``: see ``split``."""
-    parts = split(server_url)
-    return None if parts is None else parts[0]
-
-
-def shown(text: str) -> str:
-    """Return the host of a URL or a name for a message: the rest of it may be secret.
-
-    Neither user info nor path, query or fragment; control and non-ASCII characters as ``?``.
-    """
-    rest = text.strip()
-    rest = rest.partition("://")[2] or rest
-    end = min((place for mark in "/?#" if (place := rest.find(mark)) >= 0), default=len(rest))
-    host, after = rest[:end].rpartition("@")[2], rest[end:]
-    if "@" in after:
-        host = ""  # what stands before may be the start of a password
-    return "".join(c if " " < c <= "~" else "?" for c in host)[:_HOST_LENGTH]
-
-
-def parse(server_url: str) -> Registry | None:
-    """Return the ECR registry that ``server_url`` names, or ``None`` if it names no such thing."""
-    host = host_of(server_url)
+def parse(text: str) -> Registry | None:
+    """Return the ECR registry that a host or server URL names, or ``None`` if it names none."""
+    host = server_url.host_of(text)
     if host is None:
         return None
     if host in _PUBLIC:
@@ -169,13 +113,6 @@ def hosts_in(account: str, region: str) -> list[str]:
 def public_hosts() -> list[str]:
     """Return the hostnames of ECR Public."""
     return list(_PUBLIC)
-
-
-def _is_port(text: str) -> bool:
-    # Zeros in front count for nothing; how many there are is limited like a host.
-    digits = text.lstrip("0")
-    fits = text.isdecimal() and len(text) <= _HOST_LENGTH and 0 < len(digits) <= len("65535")
-    return fits and int(digits) <= _PORT_LIMIT
 
 
 def _domain(region: str, *, dual_stack: bool) -> str | None:

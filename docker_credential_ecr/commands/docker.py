@@ -2,7 +2,7 @@
 
 import os
 
-from .. import cache, registry
+from .. import cache, server_url
 from ..errors import HelperError, one_line
 from . import system
 
@@ -53,7 +53,7 @@ class DockerConfig:
         found = {}
         for key, entry in (self.data.get(AUTHS) or {}).items():
             if isinstance(entry, dict) and any(entry.get(name) for name in _LOGIN_KEYS):
-                host = registry.host_of(key.removeprefix("http://"))
+                host = server_url.host_of(key.removeprefix("http://"))
                 found[host or key] = key
         return found
 

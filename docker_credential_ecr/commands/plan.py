@@ -7,7 +7,7 @@ made. Nothing is said before all is written.
 import os
 import sys
 
-from .. import fallback, keys, registry, settings
+from .. import fallback, keys, registry, server_url, settings
 from ..errors import HelperError, one_line
 from . import docker, jsontext, registries, rules, system, textfile
 from .docker import HELPERS, STORE
@@ -243,7 +243,7 @@ class Plan:
         others = [h for h in self.config.logins() if registry.parse(h) is None]
         if helper is None and others:
             self._warn(
-                f'Docker no longer uses the login of "{registry.shown(others[0])}" {self.where}',
+                f'Docker no longer uses the login of "{server_url.shown(others[0])}" {self.where}',
                 f"name a fallback helper, such as {system.store_helper()}, under [fallback] in "
                 f'"{one_line(registries.rules_path(self.environ))}", and log in again',
             )

@@ -2,7 +2,7 @@
 
 import os
 
-from .. import registry
+from .. import registry, server_url
 from ..errors import HelperError, one_line
 from . import survey, system
 
@@ -39,10 +39,10 @@ def written(text: str) -> str:
 
     Raises ``HelperError`` for what is no such name.
     """
-    parts = registry.split(text)
+    parts = server_url.split(text)
     if parts is None:
         raise HelperError(
-            f'"{registry.shown(text)}" is not the name of a registry',
+            f'"{server_url.shown(text)}" is not the name of a registry',
             "write a host, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com",
         )
     host, port = parts

@@ -7,7 +7,7 @@ a secret.
 import errno
 import os
 
-from .. import registry
+from .. import server_url
 from ..errors import Denied, Ended, HelperError, NoCredentials, Refused, Unavailable, one_line
 from .retries import THROTTLED, TRANSIENT, code_of
 
@@ -280,7 +280,7 @@ def _of_network(error: Exception, names: Names) -> HelperError | None:
 
     trying = names.trying
     if isinstance(error, aws.ProxyConnectionError):
-        proxy = registry.shown(str(error.kwargs.get("proxy_url", "")))
+        proxy = server_url.shown(str(error.kwargs.get("proxy_url", "")))
         return Unavailable(
             f'{trying}: the proxy "{proxy}" refused',
             "check HTTPS_PROXY, or exempt the endpoint with NO_PROXY=.amazonaws.com",
@@ -455,7 +455,7 @@ def _cause(error: object) -> object:
 
 
 def _endpoint(error: "Any") -> str:
-    return registry.shown(str(error.kwargs.get("endpoint_url", ""))) or "the endpoint"
+    return server_url.shown(str(error.kwargs.get("endpoint_url", ""))) or "the endpoint"
 
 
 def _named(library: "Any", name: str) -> "tuple[type[Exception], ...]":

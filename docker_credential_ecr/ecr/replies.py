@@ -2,7 +2,7 @@
 
 import time
 
-from .. import cache, registry
+from .. import USER, cache, registry
 from ..errors import Refused
 from .explanation import ENDPOINT_HINT
 
@@ -62,7 +62,7 @@ def checked(answer: "Mapping[str, Any]", where: "Registry") -> tuple[str, float]
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _not_ecrs(where, "it holds no authorization token") from None
     user, _, password = plain.partition(":")
-    if user != registry.USER or not cache.is_plain(password):
+    if user != USER or not cache.is_plain(password):
         raise _not_ecrs(where, "its token is not for the user AWS")
     if len(password) > PASSWORD_LIMIT:
         raise _not_ecrs(where, "its token is too long")

@@ -3,7 +3,7 @@
 Whatever botocore raises here leaves as one of our errors: ``_Request.explained`` is the only gate.
 """
 
-from .. import PROGRAM, registry
+from .. import PROGRAM, registry, server_url
 from ..errors import HelperError, Refused
 from . import explanation, session, sources
 from .replies import Issued, checked, keys_of
@@ -325,7 +325,7 @@ class _Request:
 
     def _before_send(self, request: "Any", **_: "Any") -> None:
         """Note where a request goes, and keep it from another partition's host."""
-        endpoint = registry.shown(request.url)
+        endpoint = server_url.shown(request.url)
         self.deadline.doing(f'calling "{endpoint}"')
         for region in endpoint.split("."):
             domain = registry.domain(region)
@@ -340,7 +340,7 @@ class _Request:
 
     def _refuse_plain_endpoint(self, request: "Any", **_: "Any") -> None:
         """Keep a request for a FIPS registry from a configured endpoint: botocore sends it."""
-        endpoint = registry.shown(request.url)
+        endpoint = server_url.shown(request.url)
         if self.where is not None and "fips" not in endpoint:
             raise Refused(
                 f'"{self.where.host}" is a FIPS registry, but the configured endpoint '

@@ -23,7 +23,7 @@ from _pytest.mark import ParameterSet
 from kit import HOUR, LIFE, Helper, write
 from vectors import Vector
 
-from docker_credential_ecr import cache, registry, tokens
+from docker_credential_ecr import cache, registry, server_url, tokens
 
 CASES = vectors.all_of(
     "entries", "ages", "logins", "choices", "directories", "places", "environments"
@@ -94,7 +94,7 @@ def test_the_reader_decides_as_the_vector_says(place: Path, case: Vector) -> Non
     is_user = case.get("needs") == "user" and os.geteuid() == 0
 
     with contextlib.chdir(place), being(NOBODY, place) if is_user else contextlib.nullcontext():
-        host = registry.host_of(case.get("request"))
+        host = server_url.host_of(case.get("request"))
         assert host is not None
         folder = cache.directory(environ)
         found = cache.lookup(folder, host, environ, now) if folder is not None else None
@@ -151,9 +151,9 @@ def test_a_name_is_read_as_the_vector_says(vector: Vector) -> None:
     found = registry.parse(asked)
 
     if vector.get("expect") == "refused":
-        assert registry.split(asked) is None
+        assert server_url.split(asked) is None
     else:
-        assert registry.split(asked) == (vector.get("host"), vector.get("port"))
+        assert server_url.split(asked) == (vector.get("host"), vector.get("port"))
     assert ("" if found is None else found.scope) == vector.get("registry")
     assert (found is not None) == (vector.get("expect") == "registry")
 

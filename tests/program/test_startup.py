@@ -23,7 +23,7 @@ ALLOWED = {
     PACKAGE,
     *(
         f"{PACKAGE}.{name}"
-        for name in ("__main__", "protocol", "tokens", "cache", "registry", "errors")
+        for name in ("__main__", "protocol", "tokens", "cache", "server_url", "errors")
     ),
 }
 

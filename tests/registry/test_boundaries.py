@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from kit import HOST
 
-from docker_credential_ecr import registry
+from docker_credential_ecr import registry, server_url
 
 LONGEST = ".".join(["a" * 63] * 3 + ["a" * 61])  # 253 characters, RFC 1035
 PASSWORD = "hunter2"
@@ -14,9 +14,9 @@ PASSWORD = "hunter2"
 def test_the_longest_host() -> None:
     """A host has 253 characters at most, not counting a trailing dot."""
     assert len(LONGEST) == 253
-    assert registry.host_of(LONGEST) == LONGEST
-    assert registry.host_of(f"{LONGEST}.") == LONGEST
-    assert registry.host_of(f"{LONGEST}a") is None
+    assert server_url.host_of(LONGEST) == LONGEST
+    assert server_url.host_of(f"{LONGEST}.") == LONGEST
+    assert server_url.host_of(f"{LONGEST}a") is None
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_the_longest_host() -> None:
 )
 def test_ports(port: str, is_one: bool) -> None:
     """A port is a number from 1 to 65535; what comes back is as it was written."""
-    assert registry.split(f"{HOST}:{port}") == ((HOST, port) if is_one else None)
+    assert server_url.split(f"{HOST}:{port}") == ((HOST, port) if is_one else None)
 
 
 def test_a_port_of_many_digits_costs_nothing() -> None:
     """Only so many digits are read as may count: a longer number is no port."""
-    assert registry.split(f"{HOST}:{'0' * 100_000}1") is None
-    assert registry.split(f"{HOST}:{'9' * 100_000}") is None
+    assert server_url.split(f"{HOST}:{'0' * 100_000}1") is None
+    assert server_url.split(f"{HOST}:{'9' * 100_000}") is None
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_port_of_many_digits_costs_nothing() -> None:
 )
 def test_what_is_shown_of_a_name(text: str, shown: str) -> None:
     """The host alone, without anything that may be a secret, and nothing that a terminal obeys."""
-    assert registry.shown(text) == shown
+    assert server_url.shown(text) == shown
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ import pytest
 from kit import ACCOUNT, REGISTRIES
 from node import build_go
 
-from docker_credential_ecr import registry
+from docker_credential_ecr import registry, server_url
 
 NAMES, NAMES_OF_PROOF = 6_000, 1_000_000
 BATCH = 1_000  # names from one seed
@@ -236,7 +236,7 @@ def read(reader: Path, batches: Iterator[list[str]]) -> Iterator[Name]:
         threading.Thread(target=send, daemon=True).start()
         for line in process.stdout:
             text = sent.popleft()
-            yield Name(text, registry.split(text), registry.parse(text), json.loads(line))
+            yield Name(text, server_url.split(text), registry.parse(text), json.loads(line))
     assert process.returncode == 0
 
 

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from kit import ACCOUNT, HOST, REGISTRIES
 
-from docker_credential_ecr import registry
+from docker_credential_ecr import registry, server_url
 
 
 def table() -> list[list[str]]:
@@ -128,7 +128,7 @@ def test_every_way_to_write_one_host(url: str) -> None:
 
     assert found is not None
     assert found.host == HOST
-    assert registry.host_of(url) == HOST
+    assert server_url.host_of(url) == HOST
     assert fields(found) == ("ecr", ACCOUNT, "us-east-1", False, False)
 
 
@@ -317,9 +317,9 @@ def test_agrees_with_the_regular_expressions(url: str) -> None:
 @given(st.one_of(NEARLY, st.text(), st.text(alphabet=string.printable)))
 def test_a_host_is_safe_to_say(url: str) -> None:
     """Whatever is taken for a host needs no escape in JSON, in a path or on a terminal."""
-    host = registry.host_of(url)
+    host = server_url.host_of(url)
 
     assert host is None or re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", host)
     if host is not None:
         assert url.strip() == json.loads(f'"{url.strip()}"')
-        assert host == registry.host_of(host)
+        assert host == server_url.host_of(host)

@@ -198,37 +198,6 @@ class Folder:
                 pass  # it may be about to be made
         return os.open(path, flags | _NO_FOLLOW, FILE_MODE, dir_fd=self.descriptor)
 
-    def rename(self, old: str, new: str) -> None:
-        """Put a file in another's place, in one step."""
-        descriptor = self.descriptor
-        os.replace(
-            self.prefix + old, self.prefix + new, src_dir_fd=descriptor, dst_dir_fd=descriptor
-        )
-
-    def unlink(self, name: str) -> None:
-        """Remove a file or a link."""
-        os.unlink(self.prefix + name, dir_fd=self.descriptor)
-
-    def mkdir(self, name: str) -> None:
-        """Make a directory for the owner only."""
-        os.mkdir(self.prefix + name, 0o700, dir_fd=self.descriptor)
-
-    def rmdir(self, name: str) -> None:
-        """Remove an empty directory."""
-        os.rmdir(self.prefix + name, dir_fd=self.descriptor)
-
-    def set_time(self, name: str, when: float) -> None:
-        """Give a file a time of modification, in epoch seconds."""
-        if self.descriptor is None:  # pragma: no cover - Windows
-            os.utime(self.prefix + name, (when, when))
-        else:
-            os.utime(name, (when, when), dir_fd=self.descriptor, follow_symlinks=False)
-
-    def narrow(self) -> None:
-        """Take it from all but its owner, if that is not so."""
-        if self.descriptor is not None and os.fstat(self.descriptor).st_mode & 0o077:
-            os.fchmod(self.descriptor, 0o700)
-
     def close(self) -> None:
         """Close it. Never raises: nothing was written by this descriptor."""
         if self.descriptor is not None:
@@ -620,8 +589,10 @@ def boot() -> str:
         pass
     if found:
         return f"boot {found}"
-    when, machine = _booted()
-    return f"booted {when} {machine}" if machine else unknown("boot")
+    from . import machine
+
+    when, name = machine.booted()
+    return f"booted {when} {name}" if name else unknown("boot")
 
 
 def _is_this_boot(line: str) -> bool:
@@ -631,38 +602,6 @@ def _is_this_boot(line: str) -> bool:
     then, _, machine = line.removeprefix("booted ").partition(" ")
     when, _, ours = now.removeprefix("booted ").partition(" ")
     return machine == ours and abs(_time(then) - _time(when)) <= _BOOT_DRIFT
-
-
-def _booted() -> tuple[int, str]:
-    """Return when the machine was started, in epoch seconds, and its name; none if not known.
-
-    For Windows, macOS and others without a boot id. A disk's image, or a copy of the cache, serves
-    no other machine: that one was started at another time, and bears another name.
-    """
-    import time
-
-    try:
-        if _POSIX:
-            # Since the boot, sleep included: on macOS it is the time since kern.boottime.
-            up, machine = time.clock_gettime(time.CLOCK_MONOTONIC), os.uname().nodename
-        else:  # pragma: no cover - Windows
-            up, machine = time.monotonic(), _machine_guid()
-    except (AttributeError, OSError):
-        return 0, ""
-    machine = "".join(c if c.isascii() and c.isalnum() else "-" for c in machine)
-    return int(time.time() - up), machine
-
-
-def _machine_guid() -> str:  # pragma: no cover - Windows
-    """Return what Windows' setup has drawn for this machine. Raises ``OSError``."""
-    if sys.platform == "win32":
-        import winreg  # part of the interpreter there
-
-        place = r"SOFTWARE\Microsoft\Cryptography"
-        access = winreg.KEY_READ | winreg.KEY_WOW64_64KEY
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place, 0, access) as key:
-            return str(winreg.QueryValueEx(key, "MachineGuid")[0])
-    return ""
 
 
 def unknown(what: str) -> str:

@@ -187,7 +187,7 @@ def claim(folder: str, token: Token, now: float, life: float, *, unwritable: boo
                     break
             else:
                 cache.close(descriptor)
-                place.set_time(name, now + min(life, CLAIM_LIMIT))
+                _set_time(place, name, now + min(life, CLAIM_LIMIT))
                 return True
     except FileNotFoundError:
         return False  # its owner is done
@@ -220,7 +220,7 @@ def lock(folder: str, name: str) -> int | None:
             if cache.file_fault(os.fstat(descriptor)):
                 cache.close(descriptor)
                 return None
-            place.set_time(name, time.time())  # in use: not to be swept
+            _set_time(place, name, time.time())  # in use: not to be swept
         finally:
             place.close()
     except OSError:
@@ -264,11 +264,35 @@ def _put(place: Folder, name: str, data: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)  # where a file server says that it could not write
-        place.set_time(beside, time.time())  # by our clock, and not a file server's
-        again(lambda: place.rename(beside, name))
+        _set_time(place, beside, time.time())  # by our clock, and not a file server's
+        again(lambda: _rename(place, beside, name))
     except OSError:
         remove(place, beside)
         raise
+
+
+def _rename(place: Folder, old: str, new: str) -> None:
+    """Put a file in another's place, in one step."""
+    os.replace(
+        place.prefix + old,
+        place.prefix + new,
+        src_dir_fd=place.descriptor,
+        dst_dir_fd=place.descriptor,
+    )
+
+
+def _set_time(place: Folder, name: str, when: float) -> None:
+    """Give a file a time of modification, in epoch seconds."""
+    if place.descriptor is None:  # pragma: no cover - Windows
+        os.utime(place.prefix + name, (when, when))
+    else:
+        os.utime(name, (when, when), dir_fd=place.descriptor, follow_symlinks=False)
+
+
+def _narrow(place: Folder) -> None:
+    """Take a directory from all but its owner, if that is not so."""
+    if place.descriptor is not None and os.fstat(place.descriptor).st_mode & 0o077:
+        os.fchmod(place.descriptor, 0o700)
 
 
 def _mark(place: Folder) -> None:
@@ -320,7 +344,7 @@ def _make(folder: str, name: str) -> Folder:
                 place = Folder(name, whole, private=False)
             except FileNotFoundError:
                 try:
-                    whole.mkdir(name)
+                    os.mkdir(whole.prefix + name, 0o700, dir_fd=whole.descriptor)
                 except FileExistsError:
                     pass  # another process was faster
                 place = Folder(name, whole, private=False)
@@ -329,7 +353,7 @@ def _make(folder: str, name: str) -> Folder:
     finally:
         os.umask(mask)
     try:
-        place.narrow()
+        _narrow(place)
     except OSError:
         place.close()
         raise
@@ -375,7 +399,7 @@ def age(place: Folder, name: str, now: float) -> float:
 def remove(place: Folder, name: str) -> bool:
     """Remove a file; return whether it is gone, or on Windows at least empty."""
     try:
-        again(lambda: place.unlink(name))
+        again(lambda: os.unlink(place.prefix + name, dir_fd=place.descriptor))
     except FileNotFoundError:
         pass
     except OSError:

@@ -1,5 +1,6 @@
 """Removing from the cache what has had its time, and nothing that does not bear a name of ours."""
 
+import os
 import time
 
 from . import cache, keeping
@@ -73,7 +74,7 @@ def _remove_folder(folder: str, host: str) -> None:
     try:
         whole = Folder(folder, private=False)
         try:
-            whole.rmdir(host)
+            os.rmdir(whole.prefix + host, dir_fd=whole.descriptor)
         finally:
             whole.close()
     except OSError:

@@ -10,7 +10,7 @@ import time
 
 from . import PROGRAM, USER, keys, renewal, server_url, tokens
 from .deadline import Deadline
-from .errors import Answer, CredentialsNotFound, HelperError
+from .errors import Answer, CredentialsNotFound, HelperError, one_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ VERSIONS = ("v1", "v1beta1", "v1alpha1")
 REQUEST_LIMIT = 256 << 10  # bytes, 256 KiB; a service account token is a few KiB
 DEADLINE = 28.0  # seconds for everything; the kubelet gives up after 60, people wait for pods
 ROLE_ANNOTATION = "eks.amazonaws.com/ecr-role-arn"  # on the service account
-ROLE_VARIABLE = "AWS_ECR_ROLE_ARN"  # where no annotation names a role
+ANNOTATION_VARIABLE = "AWS_ECR_ROLE_ANNOTATION"  # the key of one more annotation that may name it
+ROLE_VARIABLE = "AWS_ECR_ROLE_ARN"  # where there is no annotation
+SESSION_VARIABLE = "AWS_ECR_ROLE_SESSION_NAME"  # in place of one that tells the service account
 SHORT = 60  # seconds that the kubelet keeps an answer whose token is due for renewal
 NOT_OURS = 300  # seconds that it keeps "not ours": a rule may be added
 
@@ -43,7 +45,7 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
     server = _server(request["image"])
     host = server_url.host_of(server) if server else None
     token = None
-    of_node = not (request.get("serviceAccountToken") and _role(request, environ))
+    of_node = not (request.get("serviceAccountToken") and _role(request, environ)[1])
     keep = NOT_OURS
     if host is not None:
         # Two seconds are for what comes after, so that the error names the host.
@@ -71,9 +73,12 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
 
 
 def failure(error: HelperError) -> Answer:
-    """Return the answer that says ``error``: one line, as the kubelet's log has one for it."""
+    """Return the answer that says ``error``: one line, as the kubelet's log has one for it.
+
+    Without a newline: klog would break its own line at it, and ours would name no pod.
+    """
     line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
-    return Answer(stderr=f"{PROGRAM}: {line}\n".encode("utf-8", "replace"), status=1)
+    return Answer(stderr=f"{PROGRAM}: {line}".encode("utf-8", "replace"), status=1)
 
 
 def _request(data: bytes) -> "dict[str, Any]":
@@ -122,18 +127,23 @@ def _server(image: str) -> str:
     return ""
 
 
-def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> object:
-    """Return what should be the ARN of the role to assume, or nothing: the node's identity."""
+def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> tuple[str, object]:
+    """Return what names the role to assume, and what it says: nothing is the node's identity.
+
+    The first annotation that is there decides: an empty one asks for the node's identity, as with
+    the cloud provider's plugin, also where the variable has a role for the others.
+    """
     annotations = request.get("serviceAccountAnnotations") or {}
-    return annotations.get(ROLE_ANNOTATION) or environ.get(ROLE_VARIABLE)
+    for key in (ROLE_ANNOTATION, environ.get(ANNOTATION_VARIABLE)):
+        if key and key in annotations:
+            return f'the annotation "{one_line(key)}"', annotations[key]
+    return f'"{ROLE_VARIABLE}"', environ.get(ROLE_VARIABLE)
 
 
 def _checked_role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> str:
-    role = _role(request, environ)
+    where, role = _role(request, environ)
     if isinstance(role, str) and keys.is_role_arn(role):
         return role
-    annotated = (request.get("serviceAccountAnnotations") or {}).get(ROLE_ANNOTATION)
-    where = f'the annotation "{ROLE_ANNOTATION}"' if annotated else f'"{ROLE_VARIABLE}"'
     raise HelperError(
         f"{where} is not the ARN of a role",
         "set it to an ARN such as arn:aws:iam::123456789012:role/puller",
@@ -144,12 +154,20 @@ def _of_service_account(
     host: str, request: "Mapping[str, Any]", environ: "Mapping[str, str]", deadline: Deadline
 ) -> "Token | None":
     identity_token = request["serviceAccountToken"]
+    name = environ.get(SESSION_VARIABLE)
+    if name and not keys.SESSION_NAME.fits(name):
+        lengths = keys.SESSION_NAME.lengths
+        raise HelperError(
+            f'"{SESSION_VARIABLE}" is not the name of a role session',
+            f"set it to {lengths[0]} to {lengths[-1]} letters, digits and "
+            f"{' '.join(keys.SESSION_NAME.extra)}, or unset it",
+        )
     return renewal.for_service_account(
         host,
         environ,
         deadline,
         role_arn=lambda: _checked_role(request, environ),
-        session_name=session_name(identity_token),
+        session_name=name or session_name(identity_token),
         identity_token=identity_token,
     )
 

@@ -20,11 +20,26 @@ from typing import Any
 import pytest
 from fake_aws import FakeAWS
 from hang import Hang
-from kit import CALL, EXECUTABLE, HOST, REGISTRIES, ROLE, Helper, Run, give, make_due, until
+from kit import (
+    ACCOUNT,
+    CALL,
+    EXECUTABLE,
+    HOST,
+    REGISTRIES,
+    ROLE,
+    Helper,
+    Run,
+    give,
+    make_due,
+    until,
+)
 from node import KUBERNETES, Node
+
+from docker_credential_ecr import registry
 
 GROUP = "credentialprovider.kubelet.k8s.io"
 OTHER_ROLE = "arn:aws:iam::123456789012:role/other"
+IRSA = "eks.amazonaws.com/role-arn"  # the annotation that names the role of the pod itself
 LIMIT = (
     30  # seconds in which an answer or an error must be out (issue: the kubelet's patience is 60)
 )
@@ -172,7 +187,7 @@ def test_what_is_no_request_is_one_clear_line(
     """A malformed request: one line on stderr that does not quote it, exit 1, nothing on stdout."""
     run = helper("kubelet", stdin=stdin)
     assert (run.status, run.stdout) == (1, "")
-    assert run.stderr.count("\n") == 1
+    assert "\n" not in run.stderr
     assert run.stderr.startswith("docker-credential-ecr: error: ")
     assert reason in run.stderr
     assert "\xff" not in run.stderr
@@ -193,11 +208,15 @@ def test_no_home_and_a_bare_path(helper: Helper, aws: FakeAWS, tmp_path: Path) -
 
 
 def test_a_failure_is_one_line_with_reason_and_hint(helper: Helper, aws: FakeAWS) -> None:
-    """The kubelet's log gets reason and hints in one line; stdout stays empty."""
+    """The kubelet's log gets reason and hints in one line; stdout stays empty.
+
+    Not even at the end is there a newline: klog would make three lines of it, and the one with our
+    reason would name neither image nor pod.
+    """
     aws.fault(CALL, status=400, code="AccessDeniedException", message="CANARY")
     run = helper("kubelet", stdin=request())
     assert (run.status, run.stdout) == (1, "")
-    assert run.stderr.count("\n") == 1
+    assert "\n" not in run.stderr
     assert "access denied" in run.stderr
     assert "hint: allow ecr:GetAuthorizationToken" in run.stderr
     assert "CANARY" not in run.stderr
@@ -294,7 +313,7 @@ def line_in_time(process: subprocess.Popen[bytes], start: float) -> str:
             pipe.close()
     assert stdout == b""
     assert stderr.startswith("docker-credential-ecr: error: ")
-    assert stderr.count("\n") == 1
+    assert "\n" not in stderr
     return stderr
 
 
@@ -495,6 +514,66 @@ def test_the_role_may_come_from_the_environment_or_be_absent(helper: Helper, aws
     assert aws.issued[node][0] == "AKIATEST"
 
 
+@pytest.mark.parametrize("env", [{}, {"AWS_ECR_ROLE_ARN": ROLE}, {"AWS_ECR_ROLE_ANNOTATION": IRSA}])
+def test_an_empty_annotation_asks_for_the_nodes_identity(
+    helper: Helper, aws: FakeAWS, env: dict[str, str]
+) -> None:
+    """An annotation that is there and empty is no role, whatever else names one."""
+    body = request(
+        serviceAccountToken=jwt(),
+        serviceAccountAnnotations={"eks.amazonaws.com/ecr-role-arn": "", IRSA: ROLE},
+    )
+    password = auth_of(helper("kubelet", stdin=body, env=env))[HOST]["password"]
+    assert aws.issued[password][0] == "AKIATEST"
+    assert aws.count("AssumeRoleWithWebIdentity") == 0
+
+
+def test_another_annotation_names_the_role_where_the_setting_says_so(
+    helper: Helper, aws: FakeAWS
+) -> None:
+    """IRSA's annotation is the pod's own powers: no pull uses them unless the setting names it.
+
+    Ours comes first, then the other one, then the variable.
+    """
+
+    def who(annotations: dict[str, str], **env: str) -> str:
+        more = {"serviceAccountToken": jwt(), "serviceAccountAnnotations": annotations}
+        password = auth_of(helper("kubelet", stdin=request(**more), env=env))[HOST]["password"]
+        return re.sub(r"^ASIA\d+", "", aws.issued[password][0])
+
+    setting = {"AWS_ECR_ROLE_ANNOTATION": IRSA}
+    ours = {"eks.amazonaws.com/ecr-role-arn": ROLE}
+    assert who({IRSA: OTHER_ROLE}) == "AKIATEST"
+    assert who({IRSA: OTHER_ROLE}, **setting) == "other"
+    assert who({IRSA: OTHER_ROLE, **ours}, **setting) == "puller"
+    assert who({IRSA: OTHER_ROLE}, **setting, AWS_ECR_ROLE_ARN=ROLE) == "other"
+    assert who({}, **setting, AWS_ECR_ROLE_ARN=ROLE) == "puller"
+
+    bad = request(serviceAccountToken=jwt(), serviceAccountAnnotations={IRSA: "web"})
+    run = helper("kubelet", stdin=bad, env=setting)
+    assert (run.status, run.stdout) == (1, "")
+    assert f'the annotation "{IRSA}" is not the ARN of a role' in run.stderr
+
+
+def test_a_session_name_that_trust_policies_know(helper: Helper, aws: FakeAWS) -> None:
+    """The setting names every session, as the cloud provider's plugin does; no other name is sent."""
+    name = "ecr-credential-provider"
+    auth_of(of_pod(helper, jwt(), ROLE, AWS_ECR_ROLE_SESSION_NAME=name))
+    assert f"RoleSessionName={name}&" in f"{aws.calls[0].body}&"
+    auth_of(of_pod(helper, jwt(), ROLE, AWS_ECR_ROLE_SESSION_NAME=""))
+    assert "RoleSessionName=team%2Bweb" in aws.calls[2].body
+
+    requests = aws.requests
+    for bad in ("a", "two words", "n" * 65):
+        run = of_pod(helper, jwt(), ROLE, AWS_ECR_ROLE_SESSION_NAME=bad)
+        assert (run.status, run.stdout) == (1, "")
+        assert '"AWS_ECR_ROLE_SESSION_NAME" is not the name of a role session' in run.stderr
+        assert HOST in auth_of(
+            helper("kubelet", stdin=request(), env={"AWS_ECR_ROLE_SESSION_NAME": bad})
+        )
+    assert aws.requests == requests + 1  # the node's, once
+
+
 @pytest.mark.parametrize(
     "role",
     ["arn:aws-cn:iam::123456789012:role/puller", "arn:aws:iam::123456789012:role/a:b/puller"],
@@ -666,10 +745,12 @@ def test_the_kubelets_cache_keeps_service_accounts_apart(
 
 
 def registry_hosts() -> list[str]:
-    """Return a host of every form of ECR registry, in every partition."""
+    """Return a host of every form of ECR registry that we accept, in every partition."""
+    hosts = [host for region in registry.REGIONS for host in registry.hosts_in(ACCOUNT, region)]
+    assert all(registry.parse(host) for host in hosts)
     rows = [line.split("\t") for line in REGISTRIES.read_text().splitlines()[1:]]
-    hosts = [row[0].removeprefix("https://").partition("/")[0] for row in rows if row[1] != "-"]
-    return [*hosts, "123456789012.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu"]
+    known = [row[0].removeprefix("https://").partition("/")[0] for row in rows if row[1] != "-"]
+    return [*dict.fromkeys([*hosts, *known, *registry.public_hosts()])]
 
 
 def test_the_shipped_patterns_match_every_kind_of_registry(
@@ -680,8 +761,8 @@ def test_the_shipped_patterns_match_every_kind_of_registry(
     hosts = registry_hosts()
     public = [host for host in hosts if "public" in host]
     private = [host for host in hosts if host not in public]
-    assert len(private) >= 13
-    assert len(public) == 2
+    assert len(private) >= 4 * len(registry.REGIONS) - 2 * 4  # four have no dual-stack names
+    assert public == registry.public_hosts()
     answers = node.pull(
         *({"image": f"{host}/app", "namespace": "n", "pod": "p"} for host in public)
     )

@@ -537,8 +537,8 @@ def test_another_annotation_names_the_role_where_the_setting_says_so(
     """
 
     def who(annotations: dict[str, str], **env: str) -> str:
-        more = {"serviceAccountToken": jwt(), "serviceAccountAnnotations": annotations}
-        password = auth_of(helper("kubelet", stdin=request(**more), env=env))[HOST]["password"]
+        body = request(serviceAccountToken=jwt(), serviceAccountAnnotations=annotations)
+        password = auth_of(helper("kubelet", stdin=body, env=env))[HOST]["password"]
         return re.sub(r"^ASIA\d+", "", aws.issued[password][0])
 
     setting = {"AWS_ECR_ROLE_ANNOTATION": IRSA}

@@ -19,14 +19,15 @@ def build_kubelet(folder: Path) -> Path:
     return build_go(".", folder)
 
 
-def build_go(package: str, folder: Path) -> Path:
-    """Build a command of tests/kubelet, a Go module: ``.`` or one of its folders."""
+def build_go(package: str, folder: Path, name: str = "") -> Path:
+    """Build a command of tests/kubelet, a Go module: ``.``, one of its folders, or a required one's."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
         missing("go is not installed")
-    binary = folder / ("kubelet-driver" if package == "." else package)
+    binary = folder / (name or ("kubelet-driver" if package == "." else package))
+    where = package if "/" in package else f"./{package}"
     built = subprocess.run(
-        [go, "build", "-mod=readonly", "-o", binary, f"./{package}"],
+        [go, "build", "-mod=readonly", "-ldflags=-s -w", "-o", binary, where],
         cwd=TESTS / "kubelet",
         capture_output=True,
         text=True,

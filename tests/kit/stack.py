@@ -9,14 +9,18 @@ loopback, port 443, with a certificate authority that only the namespace trusts.
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kit import (
@@ -75,7 +79,7 @@ class Stack:
         # bcrypt takes 72 characters: a short password of ECR's form for the registry's htpasswd.
         self.password = base64.b64encode(content.encode()).decode()
         self.bundle = folder / "ca.crt"
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._holder: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -103,7 +107,7 @@ class Stack:
         if self._holder is not None:
             self._holder.kill()
             self._holder.communicate()
-        for process in self._processes:
+        for process in self._processes.values():
             process.wait(timeout=START_LIMIT)
 
     def run(
@@ -128,7 +132,22 @@ class Stack:
                 stderr=log,
                 env=env or {"PATH": SYSTEM_PATH, "HOME": str(self.folder)},
             )
-        self._processes.append(process)
+        self._processes[name] = process
+
+    def end(self, name: str) -> None:
+        """End a server, and wait until it has gone."""
+        process = self._processes.pop(name)
+        # nsenter waits for the server, its only child, and hands no signal on.
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        with contextlib.suppress(OSError):
+            for child in children.read_text().split():
+                os.kill(int(child), signal.SIGTERM)
+        process.wait(timeout=START_LIMIT)
+
+    def token(self, end: float) -> dict[str, object]:
+        """Return what ECR answers, with a token that ends then (a time in seconds)."""
+        token = base64.b64encode(f"AWS:{self.password}".encode()).decode()
+        return {"authorizationToken": token, "expiresAt": end, "proxyEndpoint": f"https://{HOST}"}
 
     def calls(self) -> list[dict[str, str]]:
         """Return every request that the AWS endpoint has seen since ``forget``."""
@@ -272,9 +291,28 @@ class Stack:
             env = {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}
             self.run([*argv, image, f"docker://{host}/app:1"], env, check=True)
 
+    def seed_runnable(self, tags: int) -> None:
+        """Push images that run, as HOST/run:1 to as many as ``tags``, and one for sandboxes."""
+        folder = self.folder / "runnable"
+        if folder.exists():
+            return
+        busybox = Path(need("busybox"))  # of busybox-static: there is no library in the image
+        image = write_image(folder, {"bin/sleep": busybox.read_bytes()}, ["/bin/sleep", "100000"])
+        login = ["--dest-creds", f"AWS:{self.password}"]
+        copies = [([], PUBLIC, "pause:1"), ([], PUBLIC, "run:1")]
+        copies += [(login, HOST, f"run:{tag}") for tag in range(1, tags + 1)]
+        for options, host, name in copies:
+            argv = [need("skopeo"), "copy", "--quiet", *options, image, f"docker://{host}/{name}"]
+            self.run(argv, {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}, check=True)
 
-def write_image(folder: Path) -> str:
-    """Write an image of one small layer as an OCI layout; return its name for skopeo."""
+
+def write_image(
+    folder: Path, files: Mapping[str, bytes] | None = None, command: Sequence[str] = ()
+) -> str:
+    """Write an image of one layer as an OCI layout; return its name for skopeo.
+
+    ``files`` are executable files by their path; without them there is a small text.
+    """
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
 
@@ -285,9 +323,11 @@ def write_image(folder: Path) -> str:
 
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as layer:
-        entry = tarfile.TarInfo("hello")
-        entry.size = 6
-        layer.addfile(entry, io.BytesIO(b"hello\n"))
+        for name, content in (files or {"hello": b"hello\n"}).items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o755
+            layer.addfile(entry, io.BytesIO(content))
     prefix = "application/vnd.oci.image"
     packed = gzip.compress(plain.getvalue(), mtime=0)
     layer_blob = blob(packed, f"{prefix}.layer.v1.tar+gzip")
@@ -295,7 +335,7 @@ def write_image(folder: Path) -> str:
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {},
+        "config": {"Cmd": [*command]} if command else {},
         "rootfs": {"type": "layers", "diff_ids": [diff]},
     }
     manifest = {

@@ -78,8 +78,8 @@ def test_a_denied_node_reads_why_in_the_kubelets_log(node: WholeNode, stack: Sta
     state = node.run_pod("denied", f"{HOST}/run:1")
     assert state.startswith("ErrImagePull: ")
     assert "docker-credential-ecr" not in state
-    said = node.lines("docker-credential-ecr: error: access denied")
-    assert said
+    said = node.lines("docker-credential-ecr: error: .*access denied")
+    assert said, node.log[-4000:]
     for line in said:
         assert "hint: allow ecr:GetAuthorizationToken" in line
         assert f'image="{HOST}/run:1"' in line

@@ -97,6 +97,7 @@ class WholeNode:
             "address": "127.0.0.1",
             "readOnlyPort": 10255,
             "serializeImagePulls": False,
+            "registryPullQPS": 0,  # by default 5 a second, and the rest wait for the next round
             # A small machine: no cgroups of its own, whatever swap and disk there are.
             "cgroupDriver": "cgroupfs",
             "cgroupsPerQOS": False,

@@ -75,7 +75,7 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
 def failure(error: HelperError) -> Answer:
     """Return the answer that says ``error``: one line, as the kubelet's log has one for it.
 
-    Without a newline: klog would break its own line at it, and ours would name no pod.
+    Without a newline: klog would break its own line at it, and ours would name no image.
     """
     line = "; ".join([f"error: {error.reason}", *(f"hint: {hint}" for hint in error.hints)])
     return Answer(stderr=f"{PROGRAM}: {line}".encode("utf-8", "replace"), status=1)

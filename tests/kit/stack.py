@@ -299,10 +299,10 @@ class Stack:
         busybox = Path(need("busybox"))  # of busybox-static: there is no library in the image
         image = write_image(folder, {"bin/sleep": busybox.read_bytes()}, ["/bin/sleep", "100000"])
         login = ["--dest-creds", f"AWS:{self.password}"]
-        copies = [([], PUBLIC, "pause:1"), ([], PUBLIC, "run:1")]
-        copies += [(login, HOST, f"run:{tag}") for tag in range(1, tags + 1)]
-        for options, host, name in copies:
-            argv = [need("skopeo"), "copy", "--quiet", *options, image, f"docker://{host}/{name}"]
+        public = [f"{PUBLIC}/pause:1", f"{PUBLIC}/run:1"]
+        for name in (*public, *(f"{HOST}/run:{tag}" for tag in range(1, tags + 1))):
+            options = [] if name in public else login
+            argv = [need("skopeo"), "copy", "--quiet", *options, image, f"docker://{name}"]
             self.run(argv, {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}, check=True)
 
 

@@ -164,9 +164,10 @@ class Folder:
                 self.descriptor = os.open(
                     name, _FOLDER_FLAGS, dir_fd=None if within is None else within.descriptor
                 )
-            except NotADirectoryError:
-                # A file, or a link: that of the whole cache may be one that the user made.
-                if within is not None:
+            except OSError:
+                # Of a link Linux says ENOTDIR, others ELOOP: that of the whole cache may be one
+                # that the user made.
+                if within is not None or not os.path.islink(name):
                     raise
                 self.descriptor = _open_by_link(name)
             state = os.fstat(self.descriptor)
@@ -209,7 +210,9 @@ def _open_by_link(path: str) -> int:
 
     Whoever else can make links there would choose which directory of ours is the cache.
     """
-    link = os.open(path, getattr(os, "O_PATH", os.O_RDONLY) | _NO_FOLLOW)
+    if not hasattr(os, "O_PATH"):
+        return _open_beside_link(path)
+    link = os.open(path, os.O_PATH | _NO_FOLLOW)
     try:
         state = os.fstat(link)
         if not stat.S_ISLNK(state.st_mode) or state.st_uid != os.geteuid():
@@ -218,6 +221,25 @@ def _open_by_link(path: str) -> int:
     finally:
         close(link)
     return os.open(os.path.join(os.path.dirname(path), target), _FOLDER_FLAGS)
+
+
+def _open_beside_link(path: str) -> int:
+    """Do the same where a link cannot be read by its own descriptor, as on macOS.
+
+    There the directory that it lies in must be one in which nobody else can exchange it.
+    """
+    folder, name = os.path.split(path)
+    above = os.open(folder, _FOLDER_FLAGS & ~_NO_FOLLOW)
+    try:
+        place = os.fstat(above)
+        state = os.stat(name, dir_fd=above, follow_symlinks=False)
+        if place.st_uid not in (0, os.geteuid()) or place.st_mode & 0o022:
+            raise PermissionError("can be exchanged by others")
+        if not stat.S_ISLNK(state.st_mode) or state.st_uid != os.geteuid():
+            raise NotADirectoryError(path)
+        return os.open(os.readlink(name, dir_fd=above), _FOLDER_FLAGS, dir_fd=above)
+    finally:
+        close(above)
 
 
 def is_reparse_point(state: os.stat_result) -> bool:

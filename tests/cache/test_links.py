@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, HOUR, Helper, entries, need_root, secrets_kept
+from kit import CALL, HOST, HOUR, TIME_LIMIT, Helper, Run, entries, need_root, secrets_kept
 
 DAYS = 3 * 24 * HOUR  # seconds, past everything that a sweep leaves alone
 
@@ -149,3 +151,84 @@ def test_whatever_the_umask_is_the_cache_works_and_is_private(
     for path in (cache.parent, cache, cache / HOST, cache / ".locks"):
         assert path.stat().st_mode & 0o777 == 0o700, path
     assert [path.stat().st_mode & 0o777 for path in entries(cache)] == [0o600]
+
+
+# A system without O_PATH and with ELOOP for a link, as macOS: Linux's own kernel says ELOOP where
+# O_DIRECTORY is not asked for. The program runs as ever, from before its first import.
+AS_ON_MACOS = """\
+import os, sys
+del os.O_PATH, os.O_DIRECTORY
+sys.argv[0] = "docker-credential-ecr"
+from docker_credential_ecr import __main__
+__main__.main()
+"""
+
+
+def on_macos(helper: Helper, *args: str, stdin: str = HOST) -> Run:
+    """Run the installed package where a link is opened, and refused, as on macOS."""
+    wrap = (sys.executable, "-I", "-c", AS_ON_MACOS)
+    done = subprocess.run(
+        [*wrap, *args],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=helper.environment(),
+        timeout=TIME_LIMIT,
+        check=False,
+    )
+    return Run(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_cache_behind_a_link_of_the_users_own(
+    aws: FakeAWS, helper: Helper, home: Path, cache: Path, relative: bool
+) -> None:
+    """It is used, whichever errno the system has for a link, and whether O_PATH is there or not."""
+    target = home / "elsewhere"
+    target.mkdir(mode=0o700)
+    cache.parent.mkdir(mode=0o755)
+    cache.symlink_to(Path("../elsewhere") if relative else target)
+
+    first = on_macos(helper, "get").secret
+
+    assert on_macos(helper, "get").secret == first
+    assert helper.get().secret == first
+    assert aws.count(CALL) == 1
+    assert len(entries(target)) == 1
+    assert on_macos(helper, "erase").status == 0
+    assert not (target / HOST).exists() or entries(target) == []
+
+
+@pytest.mark.parametrize("whose", ["the link", "its directory", "anybody's directory"])
+def test_without_o_path_a_link_that_others_can_exchange_is_not_followed(
+    aws: FakeAWS, helper: Helper, home: Path, cache: Path, whose: str
+) -> None:
+    """Who can put a link there would choose which directory of ours is the cache: none is used."""
+    target = victim(home)
+    cache.parent.mkdir(mode=0o755)
+    cache.symlink_to(target)
+    if whose == "anybody's directory":
+        cache.parent.chmod(0o777)
+    else:
+        need_root("give a link away")
+        given = cache if whose == "the link" else cache.parent
+        os.chown(given, 12345, 12345, follow_symlinks=False)
+
+    assert on_macos(helper, "get").secret in aws.issued
+    assert on_macos(helper, "erase").status == 0
+
+    assert is_untouched(target)
+
+
+def test_links_within_the_cache_lead_nowhere_without_o_path(
+    aws: FakeAWS, helper: Helper, home: Path, cache: Path
+) -> None:
+    """A link in the place of a host's directory is none of the user's own making: as on Linux."""
+    target = victim(home)
+    cache.mkdir(parents=True, mode=0o700)
+    (cache / HOST).symlink_to(target)
+
+    assert on_macos(helper, "get").secret in aws.issued
+    assert on_macos(helper, "erase").status == 0
+
+    assert is_untouched(target)

@@ -3,6 +3,7 @@
 On Windows the commands are PowerShell's. ``platform`` is ``sys.platform``.
 """
 
+import ntpath
 import sys
 
 from ..errors import one_line
@@ -76,6 +77,24 @@ def set_clock(platform: str = sys.platform) -> str:
     if platform == WINDOWS:
         return "w32tm /resync"
     return "sudo sntp -sS time.apple.com" if platform == MACOS else "timedatectl set-ntp true"
+
+
+def is_private_place(
+    folder: str, environ: "Mapping[str, str]", platform: str = sys.platform
+) -> bool:
+    """Whether ``folder`` is where the system keeps other users out of itself.
+
+    On Windows that is the user's profile, by its access list. Elsewhere owner and mode of the
+    folder say it, wherever it is.
+    """
+    if platform != WINDOWS:
+        return True
+    profile = _as_compared(environ.get(home_variable(platform), ""))
+    return bool(profile) and f"{_as_compared(folder)}\\".startswith(f"{profile}\\")
+
+
+def _as_compared(path: str) -> str:
+    return ntpath.normcase(ntpath.normpath(path)).rstrip("\\") if path else ""
 
 
 def home_variable(platform: str = sys.platform) -> str:

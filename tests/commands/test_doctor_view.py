@@ -186,3 +186,26 @@ def test_the_state_directory_is_platformdirs_one(
         expected = user_state_dir("docker-credential-ecr", appauthor=False)
         if variables.get("XDG_STATE_HOME") != "relative":
             assert journal.folder(dict(os.environ)) == expected
+
+
+@pytest.mark.parametrize(
+    ("folder", "inside"),
+    [
+        ("C:\\Users\\me\\AppData\\Local\\x", True),
+        ("c:/users/ME/x", True),
+        ("C:\\Users\\me", True),
+        ("C:\\Users\\me2\\x", False),
+        ("C:\\Users\\me\\..\\x", False),
+        ("C:\\cache", False),
+        ("D:\\Users\\me\\x", False),
+        ("\\\\server\\share\\me", False),
+    ],
+)
+def test_a_cache_is_within_the_profile_or_not(folder: str, inside: bool) -> None:
+    """As Windows compares paths. Elsewhere it does not matter where the cache is."""
+    profile = {"USERPROFILE": "C:\\Users\\me\\"}
+
+    assert system.is_private_place(folder, profile, WINDOWS) == inside
+    assert not system.is_private_place(folder, {}, WINDOWS)
+    assert system.is_private_place(folder, profile, LINUX)
+    assert system.is_private_place(folder, profile, MACOS)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 EXECUTABLE = fallback.PREFIX + docker.HELPER
 _FOREIGN = "belongs to another user"  # a fault that chmod does not mend
+_LINK = "is a link"  # nor this
 
 
 def executable(context: "Context") -> "Iterator[Finding]":
@@ -182,8 +183,18 @@ def tokens_kept(context: "Context") -> "Iterator[Finding]":
             yield Finding(ERROR, message, f"remove it: {system.remove(folder)}")
         return
     for path, what in _faults(folder)[:1]:
-        hint = system.take_over(folder) if what == _FOREIGN else system.make_private(folder)
+        mend = {_FOREIGN: system.take_over(folder), _LINK: system.remove(path)}
+        hint = mend.get(what, system.make_private(folder))
         yield Finding(ERROR, f'"{one_line(path)}" {what}', f"run: {hint}")
+        return
+    if not system.is_private_place(folder, context.environ):
+        yield Finding(
+            WARNING,
+            f'"{shown}" is outside your profile, whose access list keeps others from the tokens',
+            f"run: {system.unset('AWS_ECR_CACHE_DIR')}"
+            if context.environ.get("AWS_ECR_CACHE_DIR")
+            else "set AWS_ECR_CACHE_DIR to a folder within your profile",
+        )
         return
     if not os.access(folder, os.W_OK | os.X_OK):
         message = f'"{shown}" cannot be written, so every pull asks AWS'
@@ -208,6 +219,8 @@ def _faults(folder: str) -> list[tuple[str, str]]:
     paths = [folder]
     for place, folders, files in os.walk(folder):
         paths += [os.path.join(place, name) for name in [*folders, *files]]
+        # Before Python 3.12 a junction of Windows is a folder like any other here.
+        folders[:] = [name for name in folders if not _is_link(os.path.join(place, name))]
     for path in paths:
         try:
             state = os.lstat(path)
@@ -220,3 +233,10 @@ def _faults(folder: str) -> list[tuple[str, str]]:
         if fault:
             found.append((path, fault))
     return found
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return cache.is_reparse_point(os.lstat(path))
+    except OSError:
+        return True  # gone meanwhile

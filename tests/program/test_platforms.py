@@ -35,8 +35,9 @@ def asked(node: ast.AST) -> str | None:
 def branches(node: ast.AST, where: str) -> Iterator[tuple[str, str]]:
     """Yield where in the package something of that kind is asked, and what."""
     for child in ast.iter_child_nodes(node):
-        is_place = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        place = f"{where}.{child.name}" if is_place and where != WORDS else where
+        place = where
+        if isinstance(child, ast.FunctionDef | ast.ClassDef) and where != WORDS:
+            place = f"{where}.{child.name}"
         found = asked(child)
         if found:
             yield place, found

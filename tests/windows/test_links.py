@@ -43,7 +43,7 @@ def folder(home):
 
 
 @pytest.fixture
-def linked(helper, lab, folder):
+def linked(helper, aws, lab, folder):
     """Put a link in a place of the cache, once there is a token; return how to run with it.
 
     What was there lies elsewhere, and the link leads to it.

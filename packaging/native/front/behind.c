@@ -1,0 +1,117 @@
+/* The Python program that pip installs beside the front, under the same name with .py behind it. */
+
+#include "front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#else
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#endif
+
+#define KUBELET_NAME "ecr-credential-provider"  /* __main__.KUBELET_NAME */
+
+/* Set path to the front's own file, links followed. */
+static bool
+own_path(char path[PATH_MAX])
+{
+#ifdef __APPLE__
+    char name[PATH_MAX];
+    uint32_t size = sizeof name;
+
+    return _NSGetExecutablePath(name, &size) == 0 && realpath(name, path) != NULL;
+#else
+    /* As the kernel was given it: /proc may be missing. */
+    const char *name = (const char *)getauxval(AT_EXECFN);
+
+    return name != NULL && realpath(name, path) != NULL;
+#endif
+}
+
+/* Put what was read of stdin back in front of it; there is no more that Python would read. */
+static bool
+replay(Text request)
+{
+#ifdef __APPLE__
+    int ends[2];  /* a pipe there takes 16 KiB, far more than a server URL */
+
+    if (pipe(ends) < 0 || fcntl(ends[1], F_SETFL, O_NONBLOCK) < 0) {
+        return false;
+    }
+    bool is_whole = write(ends[1], request.start, request.length) == (ssize_t)request.length;
+    close(ends[1]);
+    int source = ends[0];
+#else
+    int source = memfd_create("request", MFD_CLOEXEC);
+
+    if (source < 0) {
+        return false;
+    }
+    bool is_whole = write(source, request.start, request.length) == (ssize_t)request.length
+                    && lseek(source, 0, SEEK_SET) == 0;
+#endif
+    is_whole = is_whole && dup2(source, 0) == 0;
+    close(source);
+    return is_whole;
+}
+
+static bool
+is_action(const char *word)
+{
+    static const char *const actions[] = {"get", "store", "erase", "list", "version"};
+
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        if (strcmp(word, actions[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether the kubelet's conversation is asked for by the program's name, which a script loses. */
+static bool
+is_kubelet(int argc, char **argv)
+{
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+    const char *name = slash ? slash + 1 : argc ? argv[0] : "";
+
+    return strncmp(name, KUBELET_NAME, strlen(KUBELET_NAME)) == 0
+           && !(argc == 2 && is_action(argv[1]));
+}
+
+/* Become the Python program.  Returns only if that failed, with the exit code. */
+int
+go_on(int argc, char **argv, Text request, bool was_read)
+{
+    char path[PATH_MAX];
+
+    if (was_read && !replay(request)) {
+        fprintf(stderr, PROGRAM ": error: the request cannot be handed on: \"%s\"\n",
+                strerror(errno));
+        return 1;
+    }
+    if (own_path(path)) {
+        size_t length = strlen(path);
+
+        if (append(path, &length, sizeof path, ".py", strlen(".py"))) {
+            if (is_kubelet(argc, argv)) {
+                execv(path, (char *[]){path, (char[]){"kubelet"}, NULL});
+            }
+            else {
+                execv(path, argv);
+            }
+        }
+    }
+    fprintf(stderr,
+            PROGRAM ": error: the Python program beside it cannot be started: \"%s\"\n" PROGRAM
+                    ": hint: install it anew: pip install --force-reinstall " PROGRAM "\n",
+            strerror(errno));
+    return 1;
+}

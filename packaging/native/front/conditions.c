@@ -1,0 +1,221 @@
+/* The conditions of an entry: what cache.holds does. */
+
+#include "front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_DRIFT 60         /* seconds, cache._BOOT_DRIFT */
+#define NANOSECONDS 1000000000LL
+#define LAST_SECOND 9000000000LL  /* whose nanoseconds fit 63 bits; the year 2255 */
+#define MERSENNE ((UINT64_C(1) << 61) - 1)
+
+/* Of each state's two times; macOS has names of its own. */
+#ifdef __APPLE__
+#define MODIFIED(state) ((state).st_mtimespec)
+#define CHANGED(state) ((state).st_ctimespec)
+#else
+#define MODIFIED(state) ((state).st_mtim)
+#define CHANGED(state) ((state).st_ctim)
+#endif
+
+static bool
+holds_env(Text rest)
+{
+    Text name, value;
+
+    partition(rest, '=', &name, &value);
+    const char *now = variable(name.start, name.length);
+    return now != NULL && is_text(value, now);
+}
+
+/* Return the remainder of division by 2**61 - 1, as cache.residue_of does. */
+static uint64_t
+residue_of(const char *secret)
+{
+    uint64_t residue = 0;
+
+    for (; *secret; secret++) {
+        residue = (residue >> 53) + ((residue << 8) & MERSENNE) + (unsigned char)*secret;
+        if (residue >= MERSENNE) {
+            residue -= MERSENNE;
+        }
+    }
+    return residue;
+}
+
+static bool
+holds_residue(Text rest)
+{
+    Text name, digits;
+    char now[24];
+
+    if (!partition(rest, ' ', &name, &digits)) {
+        return false;
+    }
+    const char *secret = variable(name.start, name.length);
+    if (secret == NULL) {
+        return false;
+    }
+    snprintf(now, sizeof now, "%llu", (unsigned long long)residue_of(secret));
+    return is_text(digits, now);
+}
+
+/* A condition's path ends its line, and so is ended by the NUL that stands for the line's end. */
+static bool
+is_path(Text path)
+{
+    return strlen(path.start) == path.length;
+}
+
+static bool
+holds_file(Text rest)
+{
+    struct stat state;
+    char now[5 * 21 + 1];
+    Text number, path = rest;
+
+    for (int i = 0; i < 5; i++) {
+        if (!partition(path, ' ', &number, &path)) {
+            return false;
+        }
+    }
+    if (!is_path(path) || stat(path.start, &state) < 0) {
+        return false;
+    }
+    long long modified = MODIFIED(state).tv_sec, changed = CHANGED(state).tv_sec;
+    if (llabs(modified) > LAST_SECOND || llabs(changed) > LAST_SECOND) {
+        return false;
+    }
+    int length = snprintf(now, sizeof now, "%lld %lld %lld %llu %lld ",
+                          modified * NANOSECONDS + MODIFIED(state).tv_nsec,
+                          changed * NANOSECONDS + CHANGED(state).tv_nsec, (long long)state.st_size,
+                          (unsigned long long)state.st_ino, (long long)state.st_dev);
+    return is_text((Text){rest.start, (size_t)(path.start - rest.start)}, now) && length > 0;
+}
+
+static bool
+holds_absent(Text path)
+{
+    struct stat state;
+
+    return is_path(path) && stat(path.start, &state) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
+/* Set id to the kernel's name for this boot, which is empty where there is none. */
+static bool
+boot_id(char *id, size_t size)
+{
+    int descriptor = open(BOOT_ID, O_RDONLY | O_CLOEXEC);
+    ssize_t length = 0;
+
+    if (descriptor >= 0) {
+        length = read(descriptor, id, size - 1);
+        close(descriptor);
+    }
+    if (length > 0 && id[length - 1] == '\n') {
+        length--;
+    }
+    for (ssize_t i = 0; i < length; i++) {
+        if (id[i] <= ' ' || id[i] > '~') {
+            return false;
+        }
+    }
+    id[length < 0 ? 0 : length] = '\0';
+    return true;
+}
+
+static bool
+holds_booted(Text rest)
+{
+    struct timespec now, up;
+    struct utsname system;
+    Text digits, machine;
+    long long then = 0;
+
+    partition(rest, ' ', &digits, &machine);
+    if (digits.length == 0 || digits.length > 12 || clock_gettime(CLOCK_REALTIME, &now) < 0
+        || clock_gettime(CLOCK_MONOTONIC, &up) < 0 || uname(&system) < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < digits.length; i++) {
+        if (digits.start[i] < '0' || digits.start[i] > '9') {
+            return false;
+        }
+        then = then * 10 + (digits.start[i] - '0');
+    }
+    for (char *c = system.nodename; *c; c++) {
+        if (*c < 0) {
+            return false;  /* Python counts characters there */
+        }
+        if (!(*c >= '0' && *c <= '9') && !(*c >= 'A' && *c <= 'Z') && !(*c >= 'a' && *c <= 'z')) {
+            *c = '-';
+        }
+    }
+    /* A second less than Python allows, as it rounds the difference of the two clocks. */
+    long long when = (long long)now.tv_sec - (long long)up.tv_sec;
+    return when > 0 && llabs(then - when) < BOOT_DRIFT && machine.length
+           && is_text(machine, system.nodename);
+}
+
+static bool
+holds_boot(Text rest, bool by_clock)
+{
+    char id[65];
+
+    if (!boot_id(id, sizeof id) || (id[0] == '\0') != by_clock) {
+        return false;
+    }
+    return by_clock ? holds_booted(rest) : is_text(rest, id);
+}
+
+static bool
+holds_line(Text line)
+{
+    Text kind, rest;
+    bool has_rest = partition(line, ' ', &kind, &rest);
+
+    if (is_text(kind, "env")) {
+        return holds_env(rest);
+    }
+    if (is_text(kind, "unset")) {
+        return variable(rest.start, rest.length) == NULL;
+    }
+    if (is_text(kind, "file")) {
+        return holds_file(rest);
+    }
+    if (is_text(kind, "absent")) {
+        return has_rest && holds_absent(rest);
+    }
+    if (is_text(kind, "boot") || is_text(kind, "booted")) {
+        return has_rest && holds_boot(rest, kind.length > strlen("boot"));
+    }
+    if (is_text(kind, "residue")) {
+        return holds_residue(rest);
+    }
+    return false;
+}
+
+/* Whether all of these lines hold.  Each ends with a byte of the entry's that is overwritten. */
+bool
+holds(Text conditions)
+{
+    Text line;
+
+    while (conditions.length) {
+        partition(conditions, '\n', &line, &conditions);
+        line.start[line.length] = '\0';
+        if (!holds_line(line)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,140 @@
+/* Server URLs: what registry.py's host_of does. */
+
+#include "front.h"
+
+#include <string.h>
+
+#define PORT_LIMIT 65535
+
+bool
+is_text(Text text, const char *other)
+{
+    return text.length == strlen(other) && memcmp(text.start, other, text.length) == 0;
+}
+
+/* Cut at the first mark, as str.partition does; without one, all is head.  Tail may be whole. */
+bool
+partition(Text whole, char mark, Text *head, Text *tail)
+{
+    char *place = whole.length ? memchr(whole.start, mark, whole.length) : NULL;
+
+    head->start = whole.start;
+    if (place == NULL) {
+        head->length = whole.length;
+        tail->start = whole.start + whole.length;
+        tail->length = 0;
+        return false;
+    }
+    head->length = (size_t)(place - whole.start);
+    tail->start = place + 1;
+    tail->length = whole.length - head->length - 1;
+    return true;
+}
+
+static bool
+is_white(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+Text
+strip(Text text)
+{
+    while (text.length && is_white(text.start[0])) {
+        text.start++;
+        text.length--;
+    }
+    while (text.length && is_white(text.start[text.length - 1])) {
+        text.length--;
+    }
+    return text;
+}
+
+static char
+lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool
+is_port(Text text)
+{
+    long port = 0;
+
+    if (text.length == 0 || text.length > HOST_LENGTH) {
+        return false;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.start[i] < '0' || text.start[i] > '9') {
+            return false;
+        }
+        port = port * 10 + (text.start[i] - '0');
+        if (port > PORT_LIMIT) {
+            return false;
+        }
+    }
+    return port > 0;
+}
+
+/* What stands before "://", without it; true if there is a scheme. */
+static bool
+cut_scheme(Text url, Text *scheme, Text *rest)
+{
+    for (size_t i = 0; i + 3 <= url.length; i++) {
+        if (memcmp(url.start + i, "://", 3) == 0) {
+            *scheme = (Text){url.start, i};
+            *rest = (Text){url.start + i + 3, url.length - i - 3};
+            return true;
+        }
+    }
+    *rest = url;
+    return false;
+}
+
+/* Set host to the lower-case host of a server URL without white space around it. */
+bool
+host_of(Text url, char host[HOST_LENGTH + 1])
+{
+    static const char https[] = "https";
+    Text scheme, rest, authority, path, name, port;
+    char before = '.';
+
+    for (size_t i = 0; i < url.length; i++) {
+        if (url.start[i] < ' ' || url.start[i] > '~' || strchr(" @#?\"\\", url.start[i])) {
+            return false;
+        }
+    }
+    if (cut_scheme(url, &scheme, &rest)) {
+        if (scheme.length != strlen(https)) {
+            return false;
+        }
+        for (size_t i = 0; i < scheme.length; i++) {
+            if (lower(scheme.start[i]) != https[i]) {
+                return false;
+            }
+        }
+    }
+    partition(rest, '/', &authority, &path);
+    if (partition(authority, ':', &name, &port) && !is_port(port)) {
+        return false;
+    }
+    if (name.length && name.start[name.length - 1] == '.') {
+        name.length--;
+    }
+    if (name.length == 0 || name.length > HOST_LENGTH) {
+        return false;
+    }
+    for (size_t i = 0; i < name.length; i++) {
+        char c = lower(name.start[i]);
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !strchr(".-_", c)) {
+            return false;
+        }
+        if (c == '.' && before == '.') {
+            return false;  /* an empty label */
+        }
+        host[i] = before = c;
+    }
+    host[name.length] = '\0';
+    return before != '.';
+}

@@ -15,7 +15,7 @@ TOGETHER := -n $(JOBS) --dist loadgroup
 OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test proof test-oldest test-windows test-native lint bench mutants native wheel sdist requirements audit clean
+.PHONY: help demo check test proof test-oldest test-windows test-native lint bench mutants native front wheel sdist requirements audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ mutants: $(BIN)/python ## change the package one thing at a time, see whether te
 
 native: ## build the native executables into dist/; NATIVE_FOLDER keeps sources and what was compiled
 	@$(PYTHON) packaging/native/build.py $(ARCHITECTURES)
+
+front: ## build the native front for this machine into dist/ (needs a C compiler)
+	@mkdir -p dist
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -o dist/docker-credential-ecr packaging/native/front/*.c
 
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .

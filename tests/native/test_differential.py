@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import pytest
 from front import DUE, LATE, Probe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -180,6 +181,7 @@ def by_python(case: Case, environ: dict[str, str]) -> tuple[str, bytes | None]:
     return ("due" if tokens.renews_behind(environ) and token.renew > NOW else "late"), None
 
 
+@pytest.mark.proof
 def test_the_front_decides_as_the_python_reader(tmp_path: Path, probe: Probe, proof: bool) -> None:
     """The same decision, the same bytes; a third of the cases at least are served."""
     decided: list[str] = []

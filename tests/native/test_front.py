@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 import vectors
+from _pytest.mark import ParameterSet
 from front import DRIVERS, DUE, LATE, Probe, compile_front
 from kit import ELSEWHERE, HOST, HOUR, LIFE, PATIENCE, Helper, give, login, need, write
 from vectors import Vector
+
+from docker_credential_ecr.cache import boot, state_of, variable
 
 CASES = vectors.all_of(
     "entries", "ages", "logins", "choices", "directories", "places", "environments"
@@ -23,9 +26,9 @@ HOSTS = vectors.all_of("hosts")
 NOBODY = 65534  # a user who is not root
 SAMPLE = 10  # one of so many, where each takes long
 SECRET = "c2VjcmV0"
-# Instructions of a hit, all of the process, linked statically. What Debian 12's compiler and C
-# library make of it is two thirds of this; an interpreter takes 25 million.
-INSTRUCTIONS = 60_000
+# Instructions of a hit, the whole process, linked statically: 85 thousand as Debian 12's compiler and
+# C library make it on one processor; start-up asks the processor about itself, which varies.
+INSTRUCTIONS = 100_000
 WRAPPED = re.compile(r"^WRAP\(.*, (?:-1|NULL), (\w+), \(", re.MULTILINE)
 DEBUG = {"AWS_ECR_FRONT_DEBUG": "1"}
 
@@ -94,18 +97,19 @@ def test_the_front_reads_a_name_as_the_vector_says(
         assert reason == "the server URL names no host"
 
 
-def for_executable() -> list[Vector]:
+def for_executable() -> list[ParameterSet]:
     """Return the cases for the whole; of those that take long, as Python answers, a sample."""
-    slow, cases = 0, []
+    slow, rows = 0, []
     for case in POSSIBLE:
         if case.get("clock") != "exact" and case.get("needs") != "user":
             slow += (takes_long := case.get("expect") != "served")
-            if not takes_long or slow % SAMPLE == 0:
-                cases.append(case)
-    return cases
+            short = not takes_long or slow % SAMPLE == 0
+            mark = pytest.mark.proof if short else pytest.mark.proof(only=True)
+            rows.append(pytest.param(case, id=str(case), marks=mark))
+    return rows
 
 
-@pytest.mark.parametrize("case", for_executable(), ids=str)
+@pytest.mark.parametrize("case", for_executable())
 def test_the_whole_answers_as_the_vector_says(place: Path, front: Helper, case: Vector) -> None:
     """By itself what it serves, with Python behind it the rest: nobody sees which it was."""
     vectors.build(case, place, clock=int(time.time()))
@@ -271,13 +275,21 @@ def test_each_call_may_fail(helper: Helper, faulty: Path, cache: Path) -> None:
 
 
 def test_a_hit_is_so_many_instructions(tmp_path: Path, helper: Helper, cache: Path) -> None:
-    """Gated by a count, as no clock can gate a fifth of a millisecond."""
-    keep_login(cache)
+    """Gated by a count, as no clock can gate a fifth of a millisecond: a usual token's entry."""
+    now = int(time.time())
+    ages = {"issued": now, "refresh": now + 6 * HOUR, "renew": now + 11 * HOUR}
+    times = [f"{name} {when}" for name, when in {**ages, "expires": now + LIFE}.items()]
+    conditions = [state_of(write(path, "x")) for path in (tmp_path / "a", tmp_path / "b")]
+    conditions += [f"unset AWS_NOT_SET_{number}" for number in range(10)]
+    conditions += [variable("HOME", helper.env), boot()]
+    lines = ["docker-credential-ecr 2", f"host {HOST}", *times, "source static", *conditions]
+    write(cache / HOST / ("0" * 16), "\n".join(lines) + f'\n\n"{"x" * 2700}"\n')
+    (cache / HOST).chmod(0o700)
     helper.path = compile_front(tmp_path / "docker-credential-ecr", "-O2", "-static")
     counts = tmp_path / "counts"
-    wrap = (need("valgrind"), "--tool=callgrind", f"--callgrind-out-file={counts}")
+    wrap = (need("valgrind"), "-q", "--tool=callgrind", f"--callgrind-out-file={counts}")
 
-    assert helper.get(wrap=wrap).secret == SECRET
+    assert helper.get(env=DEBUG, wrap=wrap).secret == "x" * 2700
     found = re.search(r"^(?:summary|totals): (\d+)", counts.read_text(), re.MULTILINE)
     assert found is not None
-    assert int(found[1]) < INSTRUCTIONS
+    assert int(found[1]) < INSTRUCTIONS, found[1]

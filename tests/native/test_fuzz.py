@@ -28,6 +28,7 @@ WORDS = (
 
 
 @pytest.mark.alone
+@pytest.mark.proof
 def test_fuzzing_finds_nothing(tmp_path: Path, proof: bool) -> None:
     """Hosts, entries, environments and directories that nobody has thought of."""
     seeds = tmp_path / "seeds"
@@ -68,4 +69,4 @@ def test_fuzzing_finds_nothing(tmp_path: Path, proof: bool) -> None:
     assert ran.returncode == 0, ran.stderr[-4000:]
     executed = re.search(r"number_of_executed_units: (\d+)", ran.stderr)
     assert executed is not None
-    assert int(executed[1]) > 1000 * seconds, "it stood still"
+    assert int(executed[1]) > len(os.listdir(seeds)), "it came no further than its seeds"

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit import HOST, HOUR, LIFE
 
-from docker_credential_ecr import PROGRAM, cache, registry, tokens
+from docker_credential_ecr import PROGRAM, cache, server_url, tokens
 
 SHORT, LONG = 3_000, 100_000  # cases
 NOW = 1_795_000_000  # epoch seconds
@@ -170,8 +170,8 @@ def build(case: Case, root: Path) -> dict[str, str]:
 
 def by_python(case: Case, environ: dict[str, str]) -> tuple[str, bytes | None]:
     """Return the Python reader's decision, and the bytes of its answer."""
-    asked = case.request.strip(registry.WHITE)
-    host, folder = registry.host_of(asked), cache.directory(environ)
+    asked = case.request.strip(server_url.WHITE)
+    host, folder = server_url.host_of(asked), cache.directory(environ)
     token = cache.lookup(folder, host, environ, NOW) if host and folder else None
     if token is None:
         return "absent", None

@@ -1,4 +1,4 @@
-/* The conditions of an entry: what cache.holds does. */
+/* The conditions of an entry: what cache.holds and machine.booted do. */
 
 #include "front.h"
 

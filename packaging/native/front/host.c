@@ -1,4 +1,4 @@
-/* Server URLs: what registry.py's host_of does. */
+/* Server URLs: what server_url.py's host_of does. */
 
 #include "front.h"
 

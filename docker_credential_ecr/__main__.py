@@ -109,8 +109,11 @@ def _read(limit: int) -> bytes:
         except BlockingIOError:
             _await(0)
             continue
-        except OSError:
-            chunk = b""
+        except OSError as error:
+            raise HelperError(
+                f'the request cannot be read: "{error.strerror}"',
+                "check where its stdin comes from",
+            ) from None
         if not chunk:
             return b"".join(chunks)
         chunks.append(chunk)

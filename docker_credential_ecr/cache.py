@@ -463,6 +463,8 @@ def read(place: Folder, name: str, host: str, *, strict: bool = False) -> Token 
         if file_fault(state) or state.st_size > ENTRY_LIMIT:
             return None
         data = os.read(descriptor, state.st_size)
+        while len(data) < state.st_size and (more := os.read(descriptor, state.st_size)):
+            data += more
     except OSError:
         if strict:
             raise

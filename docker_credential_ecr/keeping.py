@@ -7,6 +7,7 @@ holds locks. Nothing that is not named so is ever removed, and nothing is reache
 What cannot be kept is done without: these functions say so and do not raise ``OSError``.
 """
 
+import errno
 import os
 import time
 
@@ -29,6 +30,7 @@ _MASK = 0o077  # for all that we make: whatever the caller's umask is
 _ERASED = ".erased"
 _CLAIM = ".renewal"
 LOCKS = ".locks"
+_NOT_OURS = (None, errno.ELOOP)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -108,8 +110,8 @@ def erase(folder: str, host: str) -> bool:
     """
     try:
         Folder(folder, private=False).close()
-    except OSError:
-        return True  # no cache, or none of ours
+    except OSError as error:
+        return _is_none_of_ours(error)
     secrets: set[str] = set()
     try:
         secrets |= {token.secret for token in cache.entries(folder, host, strict=True)}
@@ -153,8 +155,8 @@ def forget(folder: str, token: Token) -> bool:
     """Remove the entry that ``token`` was read from; return whether it is gone."""
     try:
         place = opened(folder, token.host)
-    except OSError:
-        return True
+    except OSError as error:
+        return _is_none_of_ours(error)
     try:
         remove(place, f".{token.name}{_CLAIM}")
         return remove(place, token.name)
@@ -374,6 +376,14 @@ def _make_path(folder: str) -> None:
         os.mkdir(folder, 0o700)
     except FileExistsError:
         pass  # another process was faster
+
+
+def _is_none_of_ours(error: OSError) -> bool:
+    """Whether a directory could not be opened as it is not there, or not one that we serve from.
+
+    ``Folder`` gives no number where it has judged. All else may pass, and tokens lie there.
+    """
+    return isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno in _NOT_OURS
 
 
 def is_ours(name: str) -> bool:

@@ -74,7 +74,10 @@ class Alone:
 
     def __exit__(self, *_: object) -> None:
         if self._lock is not None:
-            self._lock.release()
+            try:
+                self._lock.release()
+            except OSError:
+                pass  # it ends with us, which is soon
 
 
 class Journal:
@@ -174,13 +177,12 @@ def _is_lock(place: str, path: str) -> bool:
     try:
         textfile.make_folder(place)
         descriptor = os.open(path, flags, 0o600)
+        try:
+            return not cache.file_fault(os.fstat(descriptor))
+        finally:
+            cache.close(descriptor)
     except OSError:
         return False
-    try:
-        state = os.fstat(descriptor)
-    finally:
-        cache.close(descriptor)
-    return not cache.file_fault(state)
 
 
 def _read(path: str) -> "dict[str, Any]":

@@ -69,6 +69,10 @@ class TooLarge(Exception):
     """What came is larger than anything that AWS says."""
 
 
+class NotKeys(Exception):
+    """What a source gave for keys cannot be any: no text, or nothing that a header may hold."""
+
+
 class Names:
     """What a message may name. ``host`` is empty where nobody asked for a registry.
 
@@ -141,18 +145,20 @@ def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
     understood came from one of their sources.
     """
     for explained in (
-        *(_of_machine, _of_authorities, _of_network, _of_reply),
+        *(_of_machine, _of_keys, _of_authorities, _of_network, _of_reply),
         *(_of_session, _of_configuration, _of_system),
     ):
         if (found := explained(error, names)) is not None:
             return found
-    if looking:
-        return Refused(
-            f"{names.trying}: what a credential source{names.named} gave cannot be read",
-            _PROCESS_HINT,
-            "or see where credentials come from: aws configure list" + names.flag,
-        )
-    return _not_aws(Refused, names)
+    return _not_readable(names) if looking else _not_aws(Refused, names)
+
+
+def _not_readable(names: Names) -> HelperError:
+    return Refused(
+        f"{names.trying}: what a credential source{names.named} gave cannot be read",
+        _PROCESS_HINT,
+        "or see where credentials come from: aws configure list" + names.flag,
+    )
 
 
 def _not_aws(kind: type[HelperError], names: Names) -> HelperError:
@@ -259,6 +265,14 @@ def _of_configuration(error: Exception, names: Names) -> HelperError | None:
             "run: aws configure list" + names.flag,
         )
     return None
+
+
+def _of_keys(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say of keys, or a token, with which no request can be made."""
+    # http.client's only plain ValueError is for a header with a line break.
+    wrapped = _cause(error)
+    unsendable = wrapped is not error and type(wrapped) is ValueError
+    return _not_readable(names) if unsendable or isinstance(error, NotKeys) else None
 
 
 def _of_authorities(error: Exception, names: Names) -> HelperError | None:

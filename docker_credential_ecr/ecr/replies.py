@@ -4,7 +4,7 @@ import time
 
 from .. import USER, cache, registry
 from ..errors import Refused
-from .explanation import ENDPOINT_HINT
+from .explanation import ENDPOINT_HINT, NotKeys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +40,26 @@ class Issued:
         return f"<Issued by way of {self.source!r}>"
 
 
+def check_keys(access_key: object, secret_key: object, token: object) -> None:
+    """Raise ``NotKeys`` unless a request can be signed with these; ``token`` may be absent.
+
+    botocore takes whatever it is given, and stumbles over it when it asks ECR.
+    """
+    sent = [access_key] if token is None else [access_key, token]
+    if not isinstance(secret_key, str) or not all(
+        isinstance(text, str) and text.isprintable() for text in sent
+    ):
+        raise NotKeys
+
+
 def keys_of(answer: "Mapping[str, Any]") -> "tuple[dict[str, str], float]":
-    """Return the keys that STS gave for a role, as botocore takes them, and their end."""
+    """Return the keys that STS gave for a role, as botocore takes them, and their end.
+
+    Raises ``NotKeys``.
+    """
     credentials = answer["Credentials"]
+    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+    check_keys(*(credentials[name] for name in names))
     return {
         "aws_access_key_id": credentials["AccessKeyId"],
         "aws_secret_access_key": credentials["SecretAccessKey"],

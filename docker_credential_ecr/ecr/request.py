@@ -6,7 +6,7 @@ Whatever botocore raises here leaves as one of our errors: ``_Request.explained`
 from .. import PROGRAM, registry, server_url
 from ..errors import HelperError, Refused
 from . import explanation, session, sources
-from .replies import Issued, checked, keys_of
+from .replies import Issued, check_keys, checked, keys_of
 from .retries import Retries
 
 TYPE_CHECKING = False
@@ -275,7 +275,8 @@ class _Request:
             credentials = opened.get_credentials()
             if credentials is None:
                 raise explanation.no_credentials(self._names())
-            credentials.get_frozen_credentials()
+            found = credentials.get_frozen_credentials()
+            check_keys(found.access_key, found.secret_key, found.token)
             method = str(credentials.method)
             added += sources.of_credentials(method, chain, self.environ)
             return method, sources.end_of(credentials), added

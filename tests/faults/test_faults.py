@@ -13,7 +13,7 @@ import json
 import os
 import queue
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -388,6 +388,42 @@ def test_every_call_may_fail(homes: Homes, proof: bool, kind: type[Conversation]
         wrong = [said for said in pool.map(lambda case: attempt(kind, homes, case), chosen) if said]
     print(f"{kind.__name__}: {len(chosen)} of {len(possible)} cases")  # noqa: T201 - the figures of a proof
     assert not wrong, "\n".join([f"{len(wrong)} of {len(chosen)} cases:", *wrong])
+
+
+@pytest.mark.server
+def test_a_logout_that_cannot_see_all_of_the_cache_says_so(homes: Homes) -> None:
+    """The cache cannot be opened, or an entry comes in parts: all copies go, or it is said."""
+    folders = ("/docker-credential-ecr", f"/{OTHER_ACCOUNT}")
+
+    def chooses(case: Case) -> bool:
+        opens = case.kind in ("open", "stat") and case.path.endswith(folders)
+        return opens or (case.what == "short" and case.of_cache)
+
+    try_those(Erase, homes, chooses)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", [Configure, Remove], ids=lambda kind: kind.__name__.lower())
+def test_a_lock_of_configure_that_fails_is_no_defect(
+    homes: Homes, kind: type[Conversation]
+) -> None:
+    """It cannot be looked at, taken or given back: done without, as the files are read again."""
+
+    def chooses(case: Case) -> bool:
+        return case.path.endswith("configure.lock") and case.what.startswith("errno")
+
+    try_those(kind, homes, chooses)
+
+
+def try_those(kind: type[Conversation], homes: Homes, chooses: Callable[[Case], bool]) -> None:
+    """Try the cases that ``chooses`` takes: faults that were found once, in every run."""
+    home = homes.get()
+    chosen = list(filter(chooses, record(kind, home)))
+    homes.put(home)
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        wrong = [said for said in pool.map(lambda case: attempt(kind, homes, case), chosen) if said]
+    assert chosen
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.server

@@ -44,6 +44,27 @@ def test_a_full_device_for_stdout_is_no_defect(aws: FakeAWS, helper: Helper, act
     assert b"cannot be written" in done.stderr
 
 
+@pytest.mark.parametrize("action", ["get", "store", "kubelet"])
+def test_a_stdin_that_cannot_be_read_is_no_empty_request(
+    helper: Helper, tmp_path: Path, action: str
+) -> None:
+    """A read that fails is not the end of the request, which might be half of one: it is said."""
+    stdin = os.open(tmp_path / "written", os.O_WRONLY | os.O_CREAT)
+    try:
+        done = subprocess.run(
+            [str(helper.path), action],
+            stdin=stdin,
+            capture_output=True,
+            env=helper.environment(),
+            check=False,
+        )
+    finally:
+        os.close(stdin)
+
+    assert done.returncode == 1
+    assert b'error: the request cannot be read: "Bad file descriptor"' in done.stderr
+
+
 KUBELET = (
     '{"apiVersion":"credentialprovider.kubelet.k8s.io/v1","kind":"CredentialProviderRequest",'
     f'"image":"{HOST}/app"}}'

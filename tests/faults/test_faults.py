@@ -393,7 +393,7 @@ def test_every_call_may_fail(homes: Homes, proof: bool, kind: type[Conversation]
 @pytest.mark.server
 def test_a_logout_that_cannot_see_all_of_the_cache_says_so(homes: Homes) -> None:
     """The cache cannot be opened, or an entry comes in parts: all copies go, or it is said."""
-    folders = ("/docker-credential-ecr", f"/{OTHER_ACCOUNT}")
+    folders = ("/docker-credential-ecr", f"/{HOST}", f"/{OTHER_ACCOUNT}")
 
     def chooses(case: Case) -> bool:
         opens = case.kind in ("open", "stat") and case.path.endswith(folders)

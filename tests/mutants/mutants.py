@@ -40,8 +40,11 @@ TESTS = {
     "settings": ["tests/settings"],
     "keys": ["tests/settings"],
     "rule": ["tests/settings"],
-    "cache": [f"tests/cache/test_{name}.py" for name in ("boundaries", "cache", "vectors")],
-    "keeping": [f"tests/cache/test_{name}.py" for name in ("boundaries", "cache")],
+    "cache": [f"tests/cache/test_{name}.py" for name in ("boundaries", "cache", "vectors", "disk")],
+    "keeping": [
+        *(f"tests/cache/test_{name}.py" for name in ("boundaries", "cache")),
+        "tests/faults/test_faults.py",
+    ],
     "sweeping": [f"tests/cache/test_{name}.py" for name in ("boundaries", "cache")],
     "tokens": ["tests/tokens/test_boundaries.py", "tests/tokens/test_clock.py"],
     "renewal": ["tests/tokens/test_boundaries.py", "tests/tokens/test_clock.py"],

@@ -110,3 +110,12 @@ def test_regions(region: str, is_one: bool) -> None:
 def test_accounts(account: str) -> None:
     """An account is 12 digits."""
     assert registry.parse(f"{account}.dkr.ecr.us-east-1.amazonaws.com") is None
+
+
+@pytest.mark.parametrize(
+    ("region", "domain"),
+    [("eu-west-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn"), ("nowhere", ""), ("", "")],
+)
+def test_the_domain_of_a_region(region: str, domain: str) -> None:
+    """A region's partition says which; what is no region has none."""
+    assert registry.domain(region) == domain

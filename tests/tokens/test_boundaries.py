@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -9,7 +10,18 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, LIFE, OTHER_ACCOUNT, Helper, entries, login, until
+from kit import (
+    CALL,
+    HOST,
+    LIFE,
+    OTHER_ACCOUNT,
+    OTHER_REGION,
+    Helper,
+    age,
+    entries,
+    login,
+    until,
+)
 
 from docker_credential_ecr import deadline, renewal, schedule, tokens
 from docker_credential_ecr.errors import HelperError, Unavailable
@@ -311,3 +323,41 @@ def test_newer_than(
 
     assert token is not None
     assert aws.count(CALL) == 1 + is_new
+
+
+def test_the_kubelet_is_answered_from_disk(aws: FakeAWS, helper: Helper) -> None:
+    """What is on disk serves who asks under a deadline, too: no second call."""
+    request = {
+        "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+        "kind": "CredentialProviderRequest",
+        "image": f"{HOST}/app:1",
+    }
+    secret = helper.get().secret
+
+    answer = helper("kubelet", stdin=json.dumps(request))
+
+    assert json.loads(answer.stdout)["auth"][HOST]["password"] == secret
+    assert aws.count(CALL) == 1
+
+
+def test_with_a_valid_token_at_hand_a_service_that_fails_is_asked_once(
+    aws: FakeAWS, helper: Helper, cache: Path
+) -> None:
+    """The token at hand is the answer: no pull waits for tries that it does not need."""
+    secret = helper.get().secret
+    (entry,) = entries(cache)
+    age(entry, LIFE - 300)  # past renew
+    aws.reset()
+    aws.fault(CALL, status=500)
+
+    assert helper.get(env={"AWS_MAX_ATTEMPTS": None}).secret == secret
+    assert aws.count(CALL) == 1
+
+
+def test_a_token_serves_its_region_alone(aws: FakeAWS, helper: Helper) -> None:
+    """Another account's registry of the region gets a copy of it, another region's does not."""
+    secret = helper.get().secret
+
+    assert helper.get(OTHER_REGION).secret != secret
+    assert helper.get(OTHER_ACCOUNT).secret == secret
+    assert aws.count(CALL) == 2

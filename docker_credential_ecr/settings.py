@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .rule import Rule
 
 FILE_NAME = "config.toml"
+_SIZE_LIMIT = 1 << 20  # bytes, 1 MiB: ten thousand rules; a device in its place has no end
 
 
 class Settings:
@@ -95,7 +96,7 @@ def load(environ: "Mapping[str, str]") -> Settings:
             )
         try:
             with open(path, "rb") as file:
-                data = file.read()
+                data = file.read(_SIZE_LIMIT + 1)
         except (FileNotFoundError, NotADirectoryError):
             if chosen:
                 raise Refused(
@@ -108,6 +109,11 @@ def load(environ: "Mapping[str, str]") -> Settings:
                 f'cannot read "{one_line(path)}": {error.strerror}',
                 f"make it readable: chmod u+r '{one_line(path)}'",
             ) from None
+        if len(data) > _SIZE_LIMIT:
+            raise Refused(
+                f'"{one_line(path)}" is larger than {_SIZE_LIMIT >> 20} MiB',
+                "name the configuration file itself: AWS_ECR_CONFIG_FILE",
+            )
         from . import keys  # only a file has any
 
         return Settings(path, *keys.checked(path, parse_toml(path, data)))

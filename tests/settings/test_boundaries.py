@@ -261,3 +261,11 @@ def test_what_is_behind_a_host() -> None:
     where = settings.Settings().behind(HOST)
     assert where is not None
     assert (where[0].host, where[1]) == (HOST, None)
+
+
+def test_a_configuration_without_end_fills_no_memory(tmp_path: Path) -> None:
+    """A file of 1 MiB is read, one byte more or a device is said to be too large."""
+    assert not fault(tmp_path, "#" * (1 << 20))
+    assert "is larger than 1 MiB" in fault(tmp_path, "#" * ((1 << 20) + 1))
+    with pytest.raises(HelperError, match="is larger than 1 MiB"):
+        settings.load({"AWS_ECR_CONFIG_FILE": "/dev/zero"})

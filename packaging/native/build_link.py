@@ -5,7 +5,7 @@ from pathlib import Path
 
 import build_compile
 
-OURS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
+OURS = ("-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
 WHOLE = ("-static", "-no-pie", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none")
 PARTS = (
     "Modules/_decimal/libmpdec/libmpdec.a",

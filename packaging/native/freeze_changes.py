@@ -50,6 +50,33 @@ CHANGES = (
         "botocore's certificate authorities are linked in",
     ),
     Change(
+        "botocore.docs",
+        "from botocore.docs.service import ServiceDocumenter\n",
+        "",
+        1,
+        "what writes manuals loads much, and nobody asks for one",
+    ),
+    Change(
+        "botocore.docs.docstring",
+        "from botocore.docs.bcdoc.restdoc import DocumentStructure\n"
+        "from botocore.docs.method import document_model_driven_method\n"
+        "from botocore.docs.paginator import document_paginate_method\n"
+        "from botocore.docs.waiter import document_wait_method\n",
+        "",
+        1,
+        "as above: these make a method's __doc__ when that is read",
+    ),
+    Change(
+        "botocore.compat",
+        "    return inspect.getfullargspec(func)[2]\n",
+        "    code = getattr(getattr(func, '__func__', func), '__code__', None)\n"
+        "    if code is None or hasattr(func, '__signature__'):\n"
+        "        return inspect.getfullargspec(func)[2]\n"
+        "    return code.co_flags & inspect.CO_VARKEYWORDS\n",
+        1,
+        "all handlers are asked at every start: what inspect finds by way of a signature is a bit",
+    ),
+    Change(
         "ssl",
         "        self.set_default_verify_paths()\n",
         "        self.set_default_verify_paths()\n"

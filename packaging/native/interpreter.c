@@ -4,7 +4,6 @@
  * The interpreter is isolated: no variable PYTHON..., no site, no import from
  * the disk, and UTF-8 whatever the locale.
  */
-#define _GNU_SOURCE
 #include <Python.h>
 #include <limits.h>
 #include <signal.h>

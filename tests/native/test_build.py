@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import ssl
 import subprocess
 import sys
+import types
 from pathlib import Path
 
-import botocore
+import botocore.compat
+import botocore.handlers
 import build_sources
 import build_tables
 import freeze_changes
@@ -82,6 +85,41 @@ def test_a_change_that_does_not_apply_stops_the_build() -> None:
     """A new version of a module, with another text, is not frozen unchanged."""
     with pytest.raises(SystemExit, match=r"botocore\.loaders: 0 times, not 1"):
         freeze_changes.changed("botocore.loaders", "import sys\n")
+
+
+def test_accepts_kwargs_says_what_botocores_says() -> None:
+    """The changed question has botocore's answer for every handler of botocore's, and odd callables."""
+
+    def text_of(**_: object) -> None:
+        pass
+
+    class Odd:
+        def __call__(self, **_: object) -> None:
+            pass
+
+        def method(self, **_: object) -> None:
+            pass
+
+        def without(self) -> None:
+            pass
+
+    module = types.ModuleType("changed")
+    text = freeze_changes.changed("botocore.compat", source("botocore.compat"))
+    exec(compile(text, "botocore.compat", "exec"), module.__dict__)
+    theirs = botocore.handlers.BUILTIN_HANDLERS
+    odd = [
+        Odd(),
+        Odd,
+        Odd().method,
+        Odd().without,
+        functools.partial(text_of, a=1),
+        lambda **_: None,
+    ]
+    handlers = [*(handler[1] for handler in theirs), *odd]
+
+    answers = [bool(module.accepts_kwargs(handler)) for handler in handlers]
+    assert answers == [bool(botocore.compat.accepts_kwargs(handler)) for handler in handlers]
+    assert {True, False} == set(answers)
 
 
 def test_operations_have_all_their_shapes() -> None:

@@ -4,12 +4,10 @@ Writes to FOLDER what is linked in: code.bin and data.bin, frozen.c and data.S, 
 by the very interpreter that is linked in, as what is written is for its version alone; PACKAGE,
 SITE and LIB are where modules are looked for, in this order: ours, others', the interpreter's.
 
-Equal sources give equal bytes: marshal's version 2 has neither references nor interned strings,
-which would depend on what else the process did.
+Equal sources give equal bytes: see freeze_marshal.py.
 """
 
 import ast
-import marshal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,8 +16,8 @@ from typing import NamedTuple
 import build_tables
 import freeze_changes
 import freeze_data
+import freeze_marshal
 
-MARSHAL_VERSION = 2
 WITHOUT_DOCSTRINGS = 2  # as python -OO
 
 FROZEN_C = """\
@@ -148,7 +146,7 @@ def freeze(folder: Path, roots: list[Path]) -> None:
         compiled = compile(
             tree, module.file, "exec", dont_inherit=True, optimize=WITHOUT_DOCSTRINGS
         )
-        marshalled = marshal.dumps(compiled, MARSHAL_VERSION)
+        marshalled = freeze_marshal.dumps(compiled)
         is_package = int(module.is_package)
         rows.append(
             f'    {{"{name}", frozen_code + {len(code)}, {len(marshalled)}, {is_package}}},'

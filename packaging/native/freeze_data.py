@@ -4,13 +4,13 @@ import base64
 import fnmatch
 import gzip
 import json
-import marshal
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import build_tables
+import freeze_marshal
 
 SERVICES = (
     "api.ecr",
@@ -33,7 +33,9 @@ def data(botocore: Path) -> bytes:
         )
         for pattern, kept, _ in build_tables.rows("data"):
             if fnmatch.fnmatchcase(name, pattern):
-                values[f"{name}.json"] = marshal.dumps(trimmed(name, read(path), kept.split()), 2)
+                values[f"{name}.json"] = freeze_marshal.dumps(
+                    trimmed(name, read(path), kept.split())
+                )
     for pattern, *_ in build_tables.rows("data"):
         if not fnmatch.filter(values, f"{pattern}.json"):
             raise SystemExit(f"freeze: botocore has no {pattern}")
@@ -42,7 +44,7 @@ def data(botocore: Path) -> bytes:
     for name, value in values.items():
         index[name] = (len(body), len(value))
         body += value
-    head = marshal.dumps(index, 2)
+    head = freeze_marshal.dumps(index)
     return len(head).to_bytes(8, "little") + head + body
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import marshal
 import re
 import ssl
 import subprocess
@@ -17,6 +18,7 @@ import build_sources
 import build_tables
 import freeze_changes
 import freeze_data
+import freeze_marshal
 import pytest
 from kit import TREE
 
@@ -142,6 +144,30 @@ def test_authorities_are_botocores() -> None:
     ours.load_verify_locations(cadata=freeze_data.authorities(bundle.read_text(encoding="utf-8")))
 
     assert ours.get_ca_certs(binary_form=True) == theirs.get_ca_certs(binary_form=True)
+
+
+def test_equal_values_give_equal_bytes() -> None:
+    """Neither what is shared in the process nor what is interned shows; and it is all read again."""
+    name, text = "a_name", "not a name: ä"
+    once = [(name, text, 1.5, -(1 << 80), frozenset({"b", "a"})), {name: None, "x": [True, ...]}]
+    again = [
+        (name[:1] + name[1:], text[:3] + text[3:], 3 / 2, -(2**80), frozenset({"a", "b"})),
+        {sys.intern(name): None, "x": [True, ...]},
+    ]
+
+    assert marshal.loads(freeze_marshal.dumps(once)) == once
+    assert freeze_marshal.dumps(once) == freeze_marshal.dumps(again)
+    assert marshal.dumps(once) != marshal.dumps(again)
+
+
+def test_code_is_read_again_and_runs() -> None:
+    """A code object with cells, defaults and a class comes back equal, smaller than without references."""
+    text = source("botocore.session")
+    code = compile(text, "session", "exec", dont_inherit=True)
+    written = freeze_marshal.dumps(code)
+
+    assert marshal.loads(written) == code
+    assert len(written) < len(marshal.dumps(code, 2))
 
 
 def test_equal_sources_give_equal_bytes() -> None:

@@ -83,7 +83,7 @@ requirements: .tools-venv/.requirements ## choose the newest versions anew, and 
 	@TOOLS=$(TOOLS) sh requirements/compile
 
 audit: .tools-venv/.requirements ## ask for known vulnerabilities of what is required (needs the network)
-	@for file in test build oldest tools; do echo "requirements/$$file.txt"; \
+	@for file in test build node oldest tools; do echo "requirements/$$file.txt"; \
 		$(TOOLS)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/$$file.txt || exit; done
 
 # The package is installed anew each time: the tests run what users get, never the checkout.

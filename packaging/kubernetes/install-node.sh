@@ -1,23 +1,63 @@
 #!/bin/sh
-# Put the kubelet's credential provider on this node. Running it again changes nothing but versions.
+# Put the kubelet's credential provider on this node: see --help.
 #
-#   install-node.sh [--bin-dir DIR] [--config FILE] [--venv DIR] [--package SPEC] [--service-accounts]
-#                   [--dry-run] [--uninstall]
-#
-# --package is what pip installs: docker-credential-ecr, or a wheel for nodes without a network.
-# Restart the kubelet afterwards; its flags are the caller's business (README.md beside this file).
-# Only what this script made is replaced or removed: its links, a configuration with its mark, a
-# virtual environment with its mark.
+# Everything is made beside its place and then renamed: a kubelet may call it at any moment, and a
+# failure leaves what was there. Below PREFIX, releases/ID is what was installed, named by its hash;
+# current is a link to the one in use; config is the configuration as it was written, by which a
+# person's changes are seen. The release before stays until the next one: it may still run.
 set -eu
+umask 022
+
+usage() {
+    cat <<'EOF'
+Usage: install-node.sh [SOURCE] [OPTION]...
+
+Put the kubelet's credential provider on this node: an executable, its two names and a
+configuration. Running it again keeps the mode and what a person changed.
+
+SOURCE, the executable:
+  --executable FILE     one that is installed, as by a package: its two names link to it
+                        (/usr/bin/docker-credential-ecr, if it is there and no SOURCE is given)
+  --file FILE           one file that runs by itself: copied below PREFIX; needs no Python
+  --wheel FILE          a wheel, with the wheels that it needs in the same directory: a virtual
+                        environment below PREFIX, without a network; needs Python 3.11 or newer
+  --requirements FILE   what the wheel needs, with versions and hashes
+
+OPTION:
+  --service-accounts    the configuration in which pods pull as their own role
+  --node-identity       the one in which the node's identity answers (without either: as it is)
+  --bin-dir DIR         the kubelet's plugin directory
+  --config FILE         the configuration; "none" where something else writes it
+  --prefix DIR          where the executable is installed
+  --replace             put another's plugin or configuration aside; --uninstall puts it back
+  --dry-run             say what would be done
+  --uninstall           remove what this script made, and put back what it replaced
+  --help                this text
+EOF
+}
 
 bin_dir=/usr/local/lib/kubelet-credential-providers
 config=/etc/kubernetes/ecr-credential-provider.yaml
-venv=/opt/docker-credential-ecr
-package=docker-credential-ecr
-source=credential-provider-config.yaml
+prefix=/opt/docker-credential-ecr
+packaged=/usr/bin/docker-credential-ecr
+kind=
+source=
+mode=
 dry_run=
 uninstall=
+replace=
+requirements=
+temporary=
 here=$(dirname -- "$0")
+names="ecr-credential-provider ecr-credential-provider-sa"
+mark="# Installed by docker-credential-ecr's install-node.sh, which replaces and removes this file."
+# SHA-256 of the configurations that the installers before this one wrote: nobody has edited these.
+shipped_before="
+53a62dc236bc8c0363d750ddf330f050e95e79e33a3c36501d4460c5b13134ad
+9e615c052777579104464f7af8b1ef054d4b3c229fc6a7fc63163227e2f637da
+bc1379be71dc84bc86cb24ca097040a7c411957f5fce25ee4fb890066a499531
+ee7a3f8a9ad658a95dce80231ef73781a6aef07b83558a9f5e4759cd4b5b4955
+2f2c3fcb79b5e6676798233796e20bce2693746aff7651043739565d6e77d9a7"
 
 fail() {
     printf 'install-node: error: %s\n' "$1" >&2
@@ -33,97 +73,283 @@ run() {
     fi
 }
 
+clean() {
+    [ -z "$temporary" ] || rm -rf -- "$temporary"
+}
+trap clean EXIT
+trap 'exit 130' HUP INT TERM
+
+choose() { # KIND FILE
+    [ -z "$kind" ] || fail "\"--$kind\" and \"--$1\" are two sources" "give one of them"
+    kind=$1
+    source=$2
+}
+
 while [ $# -gt 0 ]; do
     case $1 in
-    --bin-dir | --config | --venv | --package)
+    --bin-dir | --config | --prefix | --executable | --file | --wheel | --requirements)
         [ $# -ge 2 ] || fail "\"$1\" needs a value"
         case $1 in
         --bin-dir) bin_dir=$2 ;;
         --config) config=$2 ;;
-        --venv) venv=$2 ;;
-        --package) package=$2 ;;
+        --prefix) prefix=$2 ;;
+        --requirements) requirements=$2 ;;
+        *) choose "${1#--}" "$2" ;;
         esac
         shift 2
+        continue
         ;;
-    --service-accounts) source=credential-provider-config-service-accounts.yaml; shift ;;
-    --dry-run) dry_run=yes; shift ;;
-    --uninstall) uninstall=yes; shift ;;
-    *) fail "\"$1\" is not an option" "read the first lines of this file" ;;
+    --service-accounts) mode=-service-accounts ;;
+    --node-identity) mode=node ;;
+    --replace) replace=yes ;;
+    --dry-run) dry_run=yes ;;
+    --uninstall) uninstall=yes ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *) fail "\"$1\" is not an option" "run: $0 --help" ;;
     esac
+    shift
 done
 
-names="ecr-credential-provider ecr-credential-provider-sa"
-program=$venv/bin/docker-credential-ecr
-mark="# Installed by docker-credential-ecr's install-node.sh, which replaces and removes this file."
-venv_mark=$venv/.install-node
+for path in "$prefix" "$bin_dir"; do
+    case $path in
+    /*) ;;
+    *) fail "\"$path\" is not an absolute path" "start it at the root" ;;
+    esac
+done
+installed=$prefix/current/bin/docker-credential-ecr
+before=$prefix/bin/docker-credential-ecr # where the installer before this one had it
 
-case $venv in
-/*) ;;
-*) fail "\"$venv\" is not an absolute path" "give --venv one: links point to it" ;;
-esac
-
-is_our_config() {
-    [ "$(head -n 1 -- "$config" 2>/dev/null)" = "$mark" ]
+there_is() { # FILE: also a link that leads nowhere
+    [ -e "$1" ] || [ -L "$1" ]
 }
 
-write_config() {
-    temporary=$config.new
-    { printf '%s\n' "$mark" && cat -- "$here/$source"; } >"$temporary"
-    chmod 0644 "$temporary"
-    if cmp -s -- "$temporary" "$config"; then
-        rm -f -- "$temporary"
+aside() { # FILE: where what was there before us is kept
+    printf '%s/.%s.before-docker-credential-ecr' "$(dirname -- "$1")" "$(basename -- "$1")"
+}
+
+is_our_link() { # FILE
+    there=$(readlink -- "$1" 2>/dev/null || true)
+    [ -n "$there" ] || return 1
+    [ "$there" = "$installed" ] || [ "$there" = "$before" ] ||
+        grep -qxF -- "$there" "$prefix/links" 2>/dev/null
+}
+
+is_marked() { # FILE
+    [ "$(head -n 1 -- "$1" 2>/dev/null)" = "$mark" ]
+}
+
+is_edited() { # whether a person changed the configuration that we wrote
+    if [ -f "$prefix/config" ]; then
+        if cmp -s -- "$prefix/config" "$config"; then return 1; fi
+        return 0
+    fi
+    hash=$(tail -n +2 -- "$config" | sha256sum | cut -d ' ' -f 1)
+    case $shipped_before in
+    *"$hash"*) return 1 ;;
+    esac
+}
+
+put_back_or_remove() { # FILE
+    if there_is "$(aside "$1")"; then
+        run mv -f -- "$(aside "$1")" "$1"
     else
-        mv -f -- "$temporary" "$config"
+        run rm -f -- "$1"
     fi
 }
 
 if [ -n "$uninstall" ]; then
     for name in $names; do
-        # Only a link of ours: AWS's own plugin has the same name.
-        if [ "$(readlink -- "$bin_dir/$name" 2>/dev/null || true)" = "$program" ]; then
-            run rm -f -- "$bin_dir/$name"
-        fi
+        if is_our_link "$bin_dir/$name"; then put_back_or_remove "$bin_dir/$name"; fi
     done
-    if is_our_config; then run rm -f -- "$config"; fi
-    if [ -f "$venv_mark" ]; then run rm -rf -- "$venv"; fi
+    if is_marked "$config"; then
+        if is_edited; then
+            printf 'kept, as it was edited: %s\n' "$config"
+        else
+            put_back_or_remove "$config"
+        fi
+    fi
+    if is_marked "$config.new"; then run rm -f -- "$config.new"; fi
+    if [ -f "$prefix/.install-node" ]; then run rm -rf -- "$prefix"; fi
     exit 0
 fi
 
-python=
-for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
-    # Without ensurepip (Debian's python3-venv) a virtual environment is left half made.
-    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        python=$candidate
-        break
+# What could be wrong is asked first, while nothing has been changed.
+if [ -z "$kind" ]; then
+    if [ -x "$installed" ]; then
+        kind=installed
+    elif [ -x "$(tail -n 1 -- "$prefix/links" 2>/dev/null)" ]; then
+        choose executable "$(tail -n 1 -- "$prefix/links")"
+    elif [ -x "$packaged" ]; then
+        choose executable "$packaged"
+    else
+        fail "no executable is installed, and no SOURCE is given" "run: $0 --help"
+    fi
+fi
+case $kind in
+executable)
+    case $source in
+    /*) ;;
+    *) fail "\"$source\" is not an absolute path" "links lead to it: start it at the root" ;;
+    esac
+    [ -x "$source" ] || fail "\"$source\" is not an executable file" "check --executable"
+    ;;
+file) [ -f "$source" ] || fail "there is no file \"$source\"" "check --file" ;;
+wheel)
+    [ -f "$source" ] || fail "there is no file \"$source\"" "check --wheel"
+    [ -f "$requirements" ] || fail "there is no file \"$requirements\"" \
+        "give --requirements: what the wheel needs, with hashes"
+    ;;
+esac
+for name in $names; do
+    if there_is "$bin_dir/$name" && ! is_our_link "$bin_dir/$name" && [ -z "$replace" ]; then
+        fail "\"$bin_dir/$name\" is another program" \
+            "give --replace (--uninstall puts it back), or another --bin-dir"
     fi
 done
-[ -n "$python" ] || fail "no Python 3.11 or newer with venv" "install python3.11 and python3.11-venv"
-
-for name in $names; do
-    there=$(readlink -- "$bin_dir/$name" 2>/dev/null || true)
-    if { [ -e "$bin_dir/$name" ] || [ -L "$bin_dir/$name" ]; } && [ "$there" != "$program" ]; then
-        fail "\"$bin_dir/$name\" is another program" "move it away, or choose another --bin-dir"
+if [ "$config" != none ]; then
+    if there_is "$config" && ! is_marked "$config" && [ -z "$replace" ]; then
+        fail "\"$config\" is another's configuration" \
+            "give --replace (--uninstall puts it back), or another --config"
     fi
-done
-if [ -e "$config" ] && ! is_our_config; then
-    fail "\"$config\" is another's configuration" "move it away, or choose another --config"
+    is=node
+    if is_marked "$config" && grep -q '^ *tokenAttributes:' "$config"; then is=-service-accounts; fi
+    [ -n "$mode" ] || mode=$is
+    if [ "$mode" != "$is" ] && is_marked "$config" && is_edited; then
+        fail "\"$config\" was edited: another mode would lose that" "move it away, and run this again"
+    fi
+    [ "$mode" != node ] || mode=
+    configuration=$here/credential-provider-config$mode.yaml
+    [ -f "$configuration" ] || fail "there is no file \"$configuration\"" "keep it beside this script"
 fi
-if [ -e "$venv" ] && [ ! -f "$venv_mark" ]; then
-    fail "\"$venv\" is not of this script's making" "remove it, or choose another --venv"
+if there_is "$prefix" && [ ! -f "$prefix/.install-node" ]; then
+    fail "\"$prefix\" is not of this script's making" "remove it, or choose another --prefix"
+fi
+for path in "$prefix" "$bin_dir" "$(dirname -- "$config")"; do
+    [ "$path" != . ] || continue
+    while [ ! -d "$path" ]; do path=$(dirname -- "$path"); done
+    [ -w "$path" ] || fail "\"$path\" cannot be written" \
+        "choose another directory: its file system may be read-only"
+done
+
+make_file() { # RELEASE
+    cp -- "$source" "$1/bin/docker-credential-ecr" && chmod 0755 "$1/bin/docker-credential-ecr"
+}
+
+make_wheel() { # RELEASE
+    python=
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
+        # Without ensurepip (Debian's python3-venv) a virtual environment is left half made.
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+            2>/dev/null; then
+            python=$candidate
+            break
+        fi
+    done
+    [ -n "$python" ] || fail "no Python 3.11 or newer with venv" \
+        "install python3.11 and python3.11-venv, or give --file"
+    "$python" -m venv "$1" || return
+    set -- "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps
+    "$@" --find-links "$(dirname -- "$source")" --require-hashes --requirement "$requirements" &&
+        "$@" "$source"
+}
+
+put_link() { # TARGET LINK: at once, whatever is there
+    [ "$(readlink -- "$2" 2>/dev/null || true)" != "$1" ] || return 0
+    if [ -n "$dry_run" ]; then
+        printf 'would link: %s to %s\n' "$2" "$1"
+        return
+    fi
+    temporary=$2.new
+    rm -f -- "$temporary"
+    if ! { ln -s -- "$1" "$temporary" && mv -Tf -- "$temporary" "$2"; }; then
+        fail "\"$2\" cannot be written" "see what stands above"
+    fi
+    temporary=
+}
+
+put_aside() { # FILE, whose name is never without a file
+    [ -n "$dry_run" ] || there_is "$(aside "$1")" || cp -a -- "$1" "$(aside "$1")"
+}
+
+run mkdir -p -- "$prefix/releases" "$bin_dir"
+[ "$config" = none ] || run mkdir -p -- "$(dirname -- "$config")"
+run touch -- "$prefix/.install-node"
+target=$installed
+case $kind in
+executable)
+    target=$source
+    [ -n "$dry_run" ] || grep -qxF -- "$target" "$prefix/links" 2>/dev/null ||
+        printf '%s\n' "$target" >>"$prefix/links"
+    ;;
+file | wheel)
+    id=$(cat -- "$source" ${requirements:+"$requirements"} | sha256sum | cut -c 1-16)
+    release=$prefix/releases/$id
+    if [ -e "$release/.whole" ]; then
+        :
+    elif [ -n "$dry_run" ]; then
+        printf 'would install: %s in %s\n' "$source" "$release"
+    else
+        rm -rf -- "$release"
+        temporary=$release
+        mkdir -p -- "$release/bin"
+        if ! { "make_$kind" "$release" && touch -- "$release/.whole"; }; then
+            fail "\"$source\" cannot be installed in \"$release\"" "see what stands above"
+        fi
+        temporary=
+    fi
+    last=$(readlink -- "$prefix/current" 2>/dev/null || true)
+    put_link "releases/$id" "$prefix/current"
+    for release in "$prefix"/releases/*; do
+        case $release in
+        "$prefix/releases/$id" | "$prefix/$last" | "$prefix/releases/*") ;;
+        *) run rm -rf -- "$release" ;;
+        esac
+    done
+    ;;
+esac
+for name in $names; do
+    if there_is "$bin_dir/$name" && ! is_our_link "$bin_dir/$name"; then put_aside "$bin_dir/$name"; fi
+    put_link "$target" "$bin_dir/$name"
+done
+
+# What the installer before this one made: a process of it has ended by the second time.
+if [ -n "${last-}" ] && [ -e "$prefix/pyvenv.cfg" ]; then
+    for name in bin include lib lib64 pyvenv.cfg share; do run rm -rf -- "${prefix:?}/$name"; done
 fi
 
-run mkdir -p -- "$venv" "$bin_dir" "$(dirname -- "$config")"
-run touch -- "$venv_mark"
-"$venv/bin/python" -m pip --version >/dev/null 2>&1 || run "$python" -m venv "$venv"
-run "$venv/bin/python" -m pip install --quiet --upgrade "$package"
-for name in $names; do
-    # A link that is right stays: a pull may need it at any moment.
-    [ "$(readlink -- "$bin_dir/$name" || true)" = "$program" ] || run ln -s -- "$program" "$bin_dir/$name"
-done
-if [ -n "$dry_run" ]; then
-    printf 'would write: %s\n' "$config"
+put_config() {
+    temporary=$config.new
+    if ! { { printf '%s\n' "$mark" && cat -- "$configuration"; } >"$temporary"; }; then
+        fail "\"$temporary\" cannot be written" "see what stands above"
+    fi
+    chmod 0644 "$temporary"
+    if is_marked "$config" && is_edited; then
+        if cmp -s -- "$temporary" "$prefix/config"; then
+            printf 'kept, as it was edited: %s\n' "$config" # and has nothing to learn
+        else
+            temporary= # it stays
+            printf 'kept, as it was edited: %s; the new one is %s.new\n' "$config" "$config"
+        fi
+        return
+    fi
+    if there_is "$config" && ! is_marked "$config"; then put_aside "$config"; fi
+    if ! cp -- "$temporary" "$prefix/config.new"; then
+        fail "\"$prefix/config.new\" cannot be written" "see what stands above"
+    fi
+    mv -f -- "$prefix/config.new" "$prefix/config"
+    cmp -s -- "$temporary" "$config" || mv -f -- "$temporary" "$config"
+}
+
+if [ "$config" = none ]; then
+    :
+elif [ -n "$dry_run" ]; then
+    printf 'would write: %s, as %s, unless it was edited\n' "$config" "$configuration"
 else
-    write_config
+    put_config
 fi
-printf 'kubelet flags: --image-credential-provider-bin-dir=%s --image-credential-provider-config=%s\n' \
-    "$bin_dir" "$config"
+printf 'kubelet flags: --image-credential-provider-bin-dir=%s' "$bin_dir"
+[ "$config" = none ] || printf ' --image-credential-provider-config=%s' "$config"
+printf '\n'

@@ -295,7 +295,8 @@ file | wheel)
         rm -rf -- "$release"
         temporary=$release
         mkdir -p -- "$release/bin"
-        if ! { "make_$kind" "$release" && touch -- "$release/.whole"; }; then
+        if ! { "make_$kind" "$release" && [ -x "$release/bin/docker-credential-ecr" ] &&
+            touch -- "$release/.whole"; }; then
             fail "\"$source\" cannot be installed in \"$release\"" "see what stands above"
         fi
         temporary=

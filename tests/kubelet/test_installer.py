@@ -326,7 +326,9 @@ def wheel(folder: Path, name: str, script: str) -> Path:
     made = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(made, "w") as archive:
         for path, text in files.items():
-            archive.writestr(path, text)
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = (0o755 if "/scripts/" in path else 0o644) << 16  # pip keeps that
+            archive.writestr(entry, text)
     return made
 
 

@@ -327,7 +327,9 @@ def wheel(folder: Path, name: str, script: str) -> Path:
     with zipfile.ZipFile(made, "w") as archive:
         for path, text in files.items():
             entry = zipfile.ZipInfo(path)
-            entry.external_attr = (0o755 if "/scripts/" in path else 0o644) << 16  # pip keeps that
+            entry.external_attr = (
+                0o100755 if "/scripts/" in path else 0o100644
+            ) << 16  # pip keeps it
             archive.writestr(entry, text)
     return made
 

@@ -33,6 +33,10 @@ def start(token: "Token", environ: "Mapping[str, str]") -> None:
     begin = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
     argv = [*begin, RENEWAL, token.host, str(token.issued)]
     argv[0] = sys.executable or argv[0]
+    if "AWS_ECR_LOG" in environ:
+        from . import trace
+
+        trace.note(environ, "renewing behind the answer", host=token.host)
     try:
         if os.name == "nt":  # pragma: no cover - Windows
             _spawn_on_windows(argv)

@@ -47,6 +47,10 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
     token = None
     of_node = not (request.get("serviceAccountToken") and _role(request, environ)[1])
     keep = NOT_OURS
+    if "AWS_ECR_LOG" in environ:
+        from . import trace
+
+        trace.note(environ, "kubelet", host=host, of="node" if of_node else "service account")
     if host is not None:
         # Two seconds are for what comes after, so that the error names the host.
         deadline = Deadline(min(renewal.timeout_of(environ), whole.left - 2), f'"{host}"')

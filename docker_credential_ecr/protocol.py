@@ -99,7 +99,9 @@ def store(request: bytes, environ: "Mapping[str, str]") -> Answer:
             "or name a fallback helper: [fallback] helper in config.toml",
         )
     if _ignores_logins(environ):
+        _note(environ, "store", host=host, done="nothing: AWS_ECR_IGNORE_CREDS_STORAGE")
         return Answer()
+    _note(environ, "store", host=host)
     if username != USER:
         raise HelperError(
             f'the user of "{host}" is "{USER}", no other is known to ECR',
@@ -127,6 +129,7 @@ def erase(request: bytes, environ: "Mapping[str, str]") -> Answer:
         return Answer()
     from . import keeping
 
+    _note(environ, "erase", host=host)
     erased: list[bool] = []
     cache.in_time(lambda: erased.append(keeping.erase(folder, host)), DISK_LIMIT)
     if not all(erased or [False]):
@@ -207,8 +210,16 @@ def _elsewhere(
         return None
     from . import fallback
 
+    _note(environ, action, helper=rules.fallback)
     status, stdout, stderr = fallback.delegate(rules.fallback, action, request, environ)
     return Answer(stdout, status=status, stderr=stderr)
+
+
+def _note(environ: "Mapping[str, str]", event: str, **facts: object) -> None:
+    if "AWS_ECR_LOG" in environ:
+        from . import trace
+
+        trace.note(environ, event, **facts)
 
 
 def _asked(request: bytes) -> str:

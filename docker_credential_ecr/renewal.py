@@ -102,6 +102,16 @@ def renew(
         return whole.run(lambda: work(environ))
     except Stuck:  # a disk that hangs under the cache breaks no pull
         return whole.run(lambda: work({**environ, "AWS_ECR_DISABLE_CACHE": "1"}))
+    except HelperError as error:
+        _note(environ, "failed", host=host, why=error.reason)
+        raise
+
+
+def _note(environ: "Mapping[str, str]", event: str, **facts: object) -> None:
+    if "AWS_ECR_LOG" in environ:
+        from . import trace
+
+        trace.note(environ, event, **facts)
 
 
 def target(
@@ -219,13 +229,17 @@ class _Renewal:
         """
         self.deadline.doing(_READING, cache.DISK_LIMIT)
         lock = keeping.lock(folder, _file_name(f"{self.where.scope}\n{self.identity}\n{self.name}"))
-        end = time.monotonic() + LOCK_SHARE * self.deadline.left
+        begun = time.monotonic()
+        end = begun + LOCK_SHARE * self.deadline.left
         pause = _POLL_FROM
         held = False
         while True:
             self.deadline.doing(_READING, cache.DISK_LIMIT)
             token = self._found(folder, newer_than) or self._copied(folder, newer_than)
             if token is not None or held or time.monotonic() > end:
+                waited = time.monotonic() - begun
+                if token is not None:
+                    _note(self.environ, "found", host=self.host, waited_ms=round(1000 * waited))
                 return token
             self.deadline.doing("waiting for another process that asks AWS for the same")
             held = lock is None or _take(lock)  # then look once more: who had it before has written
@@ -254,6 +268,7 @@ class _Renewal:
                 ):
                     copy = _with(token, host=self.host, replaced="")
                     keeping.write(folder, copy, self.begun)
+                    _note(self.environ, "copied", host=self.host, of=other)
                     return copy
         return None
 
@@ -270,6 +285,8 @@ class _Renewal:
                 raise CredentialsNotFound from None  # served anonymously, within tighter limits
             raise
         token = _token(issued, self.host, self.where, asked, credentials_end=issued.credentials_end)
+        took = round(1000 * (time.time() - asked))
+        _note(self.environ, "issued", host=self.host, source=issued.source, ms=took)
         return _with(token, identity=self.identity, name=self.name)
 
     def _keep(self, folder: str, token: Token) -> None:
@@ -282,10 +299,16 @@ class _Renewal:
         if sources.conditions(self.environ) != self.conditions or not cache.holds(
             conditions, self.environ
         ):
+            _note(self.environ, "not kept", host=self.host, why="its conditions changed meanwhile")
             return
         old = [t for t in cache.entries(folder, self.host) if t.name == self.name]
         replaced = cache.residue_of(old[0].secret) if old else ""
-        keeping.write(folder, _with(token, conditions=conditions, replaced=replaced), self.begun)
+        token = _with(token, conditions=conditions, replaced=replaced)
+        written = keeping.write(folder, token, self.begun)
+        if "AWS_ECR_LOG" in self.environ:
+            from . import trace
+
+            trace.kept(self.environ, token, written=written)
         for kept in old:
             keeping.release(folder, kept)
         sweeping.sweep(folder)

@@ -29,7 +29,12 @@ def served(host: str, environ: "Mapping[str, str]") -> "Token | None":
     under a deadline, with ``authorize``.
     """
     folder = cache.directory(environ)
-    return None if folder is None else cache.lookup(folder, host, environ, time.time())
+    token = None if folder is None else cache.lookup(folder, host, environ, time.time())
+    if "AWS_ECR_LOG" in environ:
+        from . import trace
+
+        trace.looked_up(folder, host, token, environ)
+    return token
 
 
 def renewed(

@@ -220,6 +220,10 @@ class _Request:
             )
         )
         opened.register("before-send", self._before_send)
+        if "AWS_ECR_LOG" in self.environ:
+            from .. import trace
+
+            trace.watch(opened, self.environ)
 
     @property
     def region(self) -> str:

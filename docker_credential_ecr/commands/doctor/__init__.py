@@ -32,6 +32,7 @@ CHECKS: "tuple[tuple[str, Callable[[Context], Iterator[Finding]]], ...]" = (
     ("registry name", here.name),
     ("credentials", there.aws_credentials),
     ("cache", here.tokens_kept),
+    ("log", here.log),
     ("endpoint", there.endpoint),
     ("proxy", there.proxy),
     ("clock", there.clock),

@@ -5,7 +5,7 @@ import stat
 import sys
 import time
 
-from ... import __version__, cache, fallback, keeping
+from ... import __version__, cache, fallback, keeping, trace
 from ...errors import HelperError, one_line
 from .. import docker, registries, system
 from . import probe
@@ -201,6 +201,19 @@ def tokens_kept(context: "Context") -> "Iterator[Finding]":
         yield Finding(WARNING, message, f"run: {system.make_writable(folder)}")
         return
     yield Finding(OK, f'"{shown}", {_inventory(folder, context)}')
+
+
+def log(context: "Context") -> "Iterator[Finding]":
+    """Check that the trace for support can be written, if there is to be one."""
+    chosen = context.environ.get(trace.VARIABLE)
+    if not chosen:
+        said = "off; set AWS_ECR_LOG to a file, or to - for stderr, to see why AWS is asked"
+        yield Finding(OK, said)
+    elif wrong := trace.fault(context.environ):
+        message = f'"{one_line(chosen)}", which AWS_ECR_LOG names, {wrong}: nothing is logged'
+        yield Finding(WARNING, message, "set AWS_ECR_LOG to the full path of a file of your own")
+    else:
+        yield Finding(OK, f'AWS_ECR_LOG sends a line for each event to "{one_line(chosen)}"')
 
 
 def _inventory(folder: str, context: "Context") -> str:

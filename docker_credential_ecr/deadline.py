@@ -5,9 +5,11 @@ behind when the time is up: afterwards the process must leave with ``os._exit``.
 passes here, never a hit.
 """
 
+import os
 import threading
 import time
 
+from . import PROGRAM
 from .errors import Unavailable
 
 TYPE_CHECKING = False
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 # Seconds: a wait that a signal must end is cut into these (Windows delivers Ctrl-C in between), and
 # a step with a limit of its own is looked at as often.
 _SLICE = 0.25
+PATIENCE = 2.0  # seconds after which a person at a terminal is told what is waited for
 
 
 class Stuck(Unavailable):
@@ -93,12 +96,27 @@ class Deadline:
         raise self._overdue()
 
     def _wait(self, thread: threading.Thread) -> None:
+        told = ""
+        speak = time.monotonic() + PATIENCE
         while thread.is_alive():
+            if told != self.stage and time.monotonic() > speak:
+                told = self.stage
+                self._tell(told)
             end = self._stage_end if self._settled else min(self._stage_end, self._end)
             left = end - time.monotonic()
             if left <= 0:
                 return
             thread.join(min(left, _SLICE))
+
+    def _tell(self, stage: str) -> None:
+        """Say on a terminal, and nowhere else, what takes so long."""
+        try:
+            if os.isatty(2):
+                os.write(
+                    2, f"{PROGRAM}: {self.subject}: still {stage}\n".encode("utf-8", "replace")
+                )
+        except OSError:
+            pass  # nobody reads it
 
     def _overdue(self) -> Unavailable:
         left = self.left

@@ -1,32 +1,39 @@
 """token: an authorization token for the registry's HTTP API."""
 
+from .. import tokens
 from ..errors import HelperError
 from . import registries
+from .console import span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
+    from ..cache import Token
     from .console import Console
 
 SUMMARY = "print a token for the registry's HTTP API"
 DESCRIPTION = """\
 Print the authorization token of a registry: base64 of AWS:password, as ECR
 gives it. Without a registry, that of your account in your region. Hand it on
-by a pipe: what stands in a command line can be read by every user."""
+by a pipe: what stands in a command line can be read by every user. With
+--docker-config a Docker configuration, for what cannot run this program: it
+holds passwords, and is good until they end."""
 EXAMPLE = """\
   HOST=123456789012.dkr.ecr.us-east-1.amazonaws.com
   docker-credential-ecr token --header $HOST |
     curl -H @- https://$HOST/v2/_catalog
   docker-credential-ecr token --password $HOST |
     helm registry login --username AWS --password-stdin $HOST
+  (umask 077; docker-credential-ecr token --docker-config $HOST >config.json)
 """
 
 
 def arguments(parser: "argparse.ArgumentParser") -> None:
     """Add what this command takes."""
     parser.add_argument(
-        "registry", metavar="REGISTRY", nargs="?", help="an ECR host, or a mapped name"
+        "registries", metavar="REGISTRY", nargs="*", help="an ECR host, or a mapped name"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(
@@ -37,25 +44,64 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
         action="store_true",
         help="print the password of the user AWS, for --password-stdin",
     )
+    form.add_argument(
+        "--docker-config",
+        action="store_true",
+        help="print a Docker configuration with the logins of all REGISTRY",
+    )
 
 
 def run(arguments: "argparse.Namespace", console: "Console") -> int:
     """Carry the command out. Raises ``HelperError``."""
-    import base64
-
-    from .. import tokens
-
-    if arguments.registry is None:
-        host = registries.default_registry(console.environ)
-    else:
-        host = registries.host_of(arguments.registry, console.environ)
-    token = tokens.authorize(host, console.environ)
-    if token is None:  # pragma: no cover - registries has looked
-        raise HelperError(f'"{host}" is not an ECR registry')
-    if arguments.password:
+    named = [registries.host_of(name, console.environ) for name in arguments.registries]
+    if len(named) > 1 and not arguments.docker_config:
+        raise HelperError(
+            "only --docker-config takes more than one registry", "name one, or add --docker-config"
+        )
+    found = [
+        _token_of(host, console.environ)
+        for host in named or [registries.default_registry(console.environ)]
+    ]
+    token = found[0]
+    if arguments.docker_config:
+        console.answer(_docker_config(found))
+        console.warn(_end(found), "make it anew before that, and let nobody else read it")
+    elif arguments.password:
         console.answer(token.secret)
     else:
-        basic = base64.b64encode(f"AWS:{token.secret}".encode()).decode()
-        console.answer(f"Authorization: Basic {basic}" if arguments.header else basic)
-    tokens.renew_behind(token, console.environ)
+        console.answer(
+            f"Authorization: Basic {_basic(token)}" if arguments.header else _basic(token)
+        )
+    for each in found:
+        tokens.renew_behind(each, console.environ)
     return 0
+
+
+def _token_of(host: str, environ: "Mapping[str, str]") -> "Token":
+    token = tokens.authorize(host, environ)
+    if token is None:  # pragma: no cover - registries has looked
+        raise HelperError(f'"{host}" is not an ECR registry')
+    return token
+
+
+def _basic(token: "Token") -> str:
+    import base64
+
+    return base64.b64encode(f"AWS:{token.secret}".encode()).decode()
+
+
+def _docker_config(found: "Sequence[Token]") -> str:
+    """Return what Docker's config.json, or a kubernetes.io/dockerconfigjson secret, holds."""
+    import json
+
+    return json.dumps({"auths": {token.host: {"auth": _basic(token)} for token in found}}, indent=2)
+
+
+def _end(found: "Sequence[Token]") -> str:
+    """Return the warning that says when the first of the logins ends."""
+    import time
+
+    first = min(found, key=lambda token: token.expires)
+    when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(first.expires))
+    left = span(first.expires - time.time())
+    return f'this file holds passwords; the login for "{first.host}" ends at {when}, in {left}'

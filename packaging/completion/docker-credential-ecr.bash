@@ -8,7 +8,7 @@ _docker_credential_ecr() {
         configure) words='-h --help --all --remove --dry-run' ;;
         doctor) words='-h --help --offline --json' ;;
         status) words='-h --help --json' ;;
-        token) words='-h --help --header --password' ;;
+        token) words='-h --help --header --password --docker-config' ;;
         refresh) words='-h --help' ;;
         completion) words='-h --help bash zsh fish' ;;
         esac

@@ -194,6 +194,8 @@ class _Renewal:
         *,
         spare: bool,
     ) -> None:
+        from .ecr import sources
+
         self.host = host
         self.where, self.rule = target
         self.environ = environ
@@ -204,6 +206,8 @@ class _Renewal:
         self.identity = self.rule.identity if self.rule is not None else ""
         self.conditions = conditions
         self.name = _name(self.identity, self.conditions)
+        # Not in the name: registries of other accounts share the token, and the call.
+        self.of_account = sources.of_account(self.where.account, environ)
 
     def run(self, newer_than: float) -> Token:
         """Return a token issued after ``newer_than`` that is not due. Raises ``HelperError``."""
@@ -254,6 +258,8 @@ class _Renewal:
 
     def _copied(self, folder: str, newer_than: float) -> Token | None:
         """Copy the token of another host that this identity may use here: it is the region's."""
+        from .ecr import sources
+
         now = time.time()
         for other in cache.hosts(folder):
             for token in cache.entries(folder, other) if other != self.host else ():
@@ -266,7 +272,8 @@ class _Renewal:
                     and cache.holds(token.conditions, self.environ)
                     and keeping.may_copy(folder, token, self.host)
                 ):
-                    copy = _with(token, host=self.host, replaced="")
+                    conditions = (*sources.without_account(token.conditions), *self.of_account)
+                    copy = _with(token, host=self.host, replaced="", conditions=conditions)
                     keeping.write(folder, copy, self.begun)
                     _note(self.environ, "copied", host=self.host, of=other)
                     return copy
@@ -294,7 +301,7 @@ class _Renewal:
         from .ecr import sources
 
         self.deadline.doing("writing the cache", KEEP_LIMIT)
-        conditions = (*self.conditions, *token.conditions)
+        conditions = (*self.conditions, *self.of_account, *token.conditions)
         # The files as they are now must be the files that were read.
         if sources.conditions(self.environ) != self.conditions or not cache.holds(
             conditions, self.environ

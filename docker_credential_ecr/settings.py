@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "config.toml"
 _SIZE_LIMIT = 1 << 20  # bytes, 1 MiB: ten thousand rules; a device in its place has no end
+PREFIXES = ("AWS_ECR_ROLE_ARN_", "AWS_ECR_PROFILE_")  # of an account's variables: see accounts
 
 
 class Settings:
@@ -27,17 +28,19 @@ class Settings:
     ``path`` is ``None`` if there is no file.
     """
 
-    __slots__ = ("fallback", "path", "rules")
+    __slots__ = ("environ", "fallback", "path", "rules")
 
     def __init__(
         self,
         path: str | None = None,
         rules: "Sequence[Rule]" = (),
         fallback: str | None = None,
+        environ: "Mapping[str, str] | None" = None,
     ) -> None:
         self.path = path
         self.rules = tuple(rules)
         self.fallback = fallback
+        self.environ = environ or {}  # where accounts may have a role or a profile
 
     def rule_for(self, host: str) -> "Rule | None":
         """Return the first rule that matches ``host`` (without a port), or ``None``."""
@@ -45,10 +48,19 @@ class Settings:
         return next((rule for rule in self.rules if rule.matches(host)), None)
 
     def behind(self, host: str) -> "tuple[registry.Registry, Rule | None] | None":
-        """Return the registry behind ``host`` and the rule for it, or ``None``: not ours."""
+        """Return the registry behind ``host`` and the rule for it, or ``None``: not ours.
+
+        Raises ``Refused`` for a variable of the account that cannot be used.
+        """
         rule = self.rule_for(host)
         found = registry.parse(rule.registry if rule is not None and rule.registry else host)
-        return None if found is None else (found, rule)
+        if found is None:
+            return None
+        if not any(name.startswith(PREFIXES) for name in self.environ):
+            return found, rule
+        from . import accounts
+
+        return found, accounts.rule_of(found, rule, self.environ)
 
 
 def paths(environ: "Mapping[str, str]") -> tuple[str, ...]:
@@ -116,8 +128,8 @@ def load(environ: "Mapping[str, str]") -> Settings:
             )
         from . import keys  # only a file has any
 
-        return Settings(path, *keys.checked(path, parse_toml(path, data)))
-    return Settings()
+        return Settings(path, *keys.checked(path, parse_toml(path, data)), environ)
+    return Settings(environ=environ)
 
 
 def parse_toml(path: str, data: bytes) -> "dict[str, Any]":

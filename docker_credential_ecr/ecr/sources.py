@@ -98,6 +98,21 @@ def conditions(environ: "Mapping[str, str]") -> list[str]:
     return [*lines, *dict.fromkeys(files)]
 
 
+def of_account(account: str, environ: "Mapping[str, str]") -> list[str]:
+    """Return the conditions of an account's own registries: the variables of that account alone."""
+    from .. import accounts
+
+    return [cache.variable(name, environ) for name in accounts.variables(account)]
+
+
+def without_account(conditions: "Sequence[str]") -> list[str]:
+    """Return ``conditions`` less those of an account's own registries."""
+    from .. import settings
+
+    starts = tuple(f"{kind} {name}" for kind in ("env", "unset") for name in settings.PREFIXES)
+    return [line for line in conditions if not line.startswith(starts)]
+
+
 def of_chain(chain: "Chain") -> list[str]:
     """Return the conditions that the profiles in use add, before credentials are looked for."""
     return [

@@ -128,14 +128,15 @@ def host(context: Context) -> str:
 
 
 def rule(context: Context) -> "Rule | None":
-    """Return the rule of our configuration file that answers for ``host``."""
-    found = context.find_or(our_settings, settings.Settings())
-    return found.rule_for(context.find(host))
+    """Return the rule that answers for ``host``: of the account's variables, or of our file."""
+    found = context.find_or(our_settings, settings.Settings(environ=context.environ))
+    behind = found.behind(context.find(host))
+    return behind[1] if behind is not None else found.rule_for(context.find(host))
 
 
 def target(context: Context) -> "Registry":
     """Return the ECR registry: ``host``, or the one that a rule puts behind it."""
-    behind = context.find_or(our_settings, settings.Settings()).behind(context.find(host))
+    behind = context.find_or(our_settings, settings.Settings(environ=context.environ)).behind(context.find(host))
     if behind is not None:
         return behind[0]
     context.need(our_settings, "config.toml cannot be used, and this is no ECR hostname")

@@ -5,7 +5,7 @@ import stat
 import sys
 import time
 
-from ... import __version__, cache, fallback, keeping, trace
+from ... import __version__, accounts, cache, fallback, keeping, trace
 from ...errors import HelperError, one_line
 from .. import docker, registries, system
 from . import probe
@@ -120,15 +120,22 @@ def logins(context: "Context") -> "Iterator[Finding]":
 def our_file(context: "Context") -> "Iterator[Finding]":
     """Check that our own configuration file can be used."""
     found = context.find(our_settings)
-    if found.path is None:
-        yield Finding(OK, "no config.toml: the default AWS credentials serve every registry")
-        return
-    said = f'"{one_line(found.path)}", {len(found.rules)} rule{"s" * (len(found.rules) != 1)}'
     chosen = context.find(rule) if context.find(named_server) else None
+    if found.path is not None:
+        said = f'"{one_line(found.path)}", {len(found.rules)} rule{"s" * (len(found.rules) != 1)}'
+    elif chosen is not None:
+        said = "no config.toml"
+    else:
+        said = "no config.toml: the default AWS credentials serve every registry"
     if chosen is not None:
         identity = one_line(chosen.identity) or "the default credentials"
-        number = found.rules.index(chosen) + 1
-        said += f'; number {number} answers for "{context.find(host)}", with {identity}'
+        if chosen in found.rules:
+            who = f"number {found.rules.index(chosen) + 1} answers"
+        else:
+            names = accounts.variables(context.find(target).account)
+            names = tuple(name for name in names if context.environ.get(name))
+            who = f"{' and '.join(names)} answer{'s' * (len(names) == 1)}"
+        said += f'; {who} for "{context.find(host)}", with {identity}'
     yield Finding(OK, said)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol, TextIO
 
+    from ..errors import HelperError
     from .console import Console
 
     class Command(Protocol):
@@ -46,6 +47,8 @@ example:
   {PROGRAM} configure 123456789012.dkr.ecr.us-east-1.amazonaws.com
   docker pull 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1
 """
+_FLAGS = ("-h", "--help", "-v", "--version")
+_WORD_LENGTH = 20  # characters of a word that is shown; the longest command has 10
 WIDTH = 80  # columns of --help, whatever the terminal: the man page and the tests compare it
 
 
@@ -69,9 +72,11 @@ def run(
 def _carry_out(argv: "Sequence[str]", console: "Console") -> int:
     from ..errors import HelperError, one_line
 
-    if not argv or argv[0] not in (*NAMES, "-h", "--help", "--version"):
+    if not argv:
         console.write(USAGE)  # as Docker's own helpers do
         return 1
+    if argv[0] not in (*NAMES, *_FLAGS):
+        raise _unknown(argv[0])
     parser = make_parser(console.write)
     try:
         arguments, unknown = parser.parse_known_args(list(argv))
@@ -84,6 +89,25 @@ def _carry_out(argv: "Sequence[str]", console: "Console") -> int:
             f"see: {PROGRAM} {arguments.command} --help",
         )
     return module(arguments.command).run(arguments, console)
+
+
+def _unknown(word: str) -> "HelperError":
+    """Return what to say of a word that is no command."""
+    import difflib
+
+    from ..errors import HelperError
+
+    if word in ACTIONS:  # with more words, else it would not come here
+        hint = f"what it is about comes on stdin: echo HOST | {PROGRAM} {word}"
+        return HelperError(f'"{word}" takes no argument', hint)
+    see = f"see: {PROGRAM} --help"
+    if not word.isascii() or not word.replace("-", "").isalpha() or len(word) > _WORD_LENGTH:
+        return HelperError("what is typed is not a command", see)  # and may hold a secret
+    known = (*NAMES, *ACTIONS, "kubelet", *_FLAGS)
+    nearest = difflib.get_close_matches(word.lower(), known, 1)
+    hints = [f"did you mean: {PROGRAM} {nearest[0]}"] if nearest else []
+    what = "an option" if word.startswith("-") else "a command"
+    return HelperError(f'"{word}" is not {what}', *hints, see)
 
 
 def module(name: str) -> "Command":
@@ -115,7 +139,7 @@ def make_parser(write: "Callable[[str], None]") -> "argparse.ArgumentParser":
     summaries = "".join(f"  {name:<12}{module(name).SUMMARY}\n" for name in NAMES)
     parser = Parser(
         prog=PROGRAM,
-        usage=f"{PROGRAM} [-h] [--version] COMMAND ...",
+        usage=f"{PROGRAM} [-h] [-v] COMMAND ...",
         description="A Docker credential helper for Amazon ECR.\n\n"
         f"commands:\n{summaries}\n"
         "for programs:\n"
@@ -127,6 +151,7 @@ def make_parser(write: "Callable[[str], None]") -> "argparse.ArgumentParser":
         allow_abbrev=False,
     )
     parser.add_argument(
+        "-v",
         "--version",
         action="version",
         version=f"{PROGRAM} {__version__}",

@@ -287,17 +287,55 @@ def test_refresh_survives_a_broken_docker_file(helper: Helper, aws: FakeAWS, hom
 # What all share.
 
 
-@pytest.mark.parametrize("arguments", [(), ("frobnicate",), ("get", HOST), ("--frobnicate",)])
-def test_anything_else_is_usage(helper: Helper, arguments: tuple[str, ...]) -> None:
-    """What is no command gets the usage on stdout and exit code 1, as from Docker's helpers."""
-    done = helper(*arguments)
+def test_nothing_is_usage(helper: Helper) -> None:
+    """Without a word there is the usage on stdout and exit code 1, as from Docker's helpers."""
+    done = helper()
     assert (done.status, done.stderr) == (1, "")
     assert done.stdout.startswith("usage: docker-credential-ecr <get|store|erase|list|version>")
 
 
-def test_version(helper: Helper) -> None:
+@pytest.mark.parametrize(
+    ("word", "reason", "hint"),
+    [
+        (
+            "confgure",
+            '"confgure" is not a command',
+            "did you mean: docker-credential-ecr configure",
+        ),
+        ("lst", '"lst" is not a command', "did you mean: docker-credential-ecr list"),
+        ("Doctor", '"Doctor" is not a command', "did you mean: docker-credential-ecr doctor"),
+        ("frobnicate", '"frobnicate" is not a command', "see: docker-credential-ecr --help"),
+        (
+            "--verison",
+            '"--verison" is not an option',
+            "did you mean: docker-credential-ecr --version",
+        ),
+        ("https://u:CANARY@h?t=CANARY", "what is typed is not a command", "see: "),
+    ],
+)
+def test_a_word_that_is_no_command(helper: Helper, word: str, reason: str, hint: str) -> None:
+    """It is named, with the nearest one; what may hold a secret is not shown."""
+    done = helper(word, HOST)
+    assert (done.status, done.stdout) == (1, "")
+    error, *hints = done.stderr.splitlines()
+    assert error == f"docker-credential-ecr: error: {reason}"
+    assert hints[0].startswith(f"docker-credential-ecr: hint: {hint}")
+    assert "CANARY" not in done.stderr
+
+
+def test_an_action_takes_no_argument(helper: Helper) -> None:
+    """What Docker sends on stdin is not taken from the command line: that is said."""
+    done = helper("get", HOST)
+    assert (done.status, done.stdout) == (1, "")
+    assert '"get" takes no argument' in done.stderr
+    assert "echo HOST | docker-credential-ecr get" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["-v", "--version"])
+def test_version(helper: Helper, flag: str) -> None:
     """--version says program and version."""
-    assert helper("--version").stdout == f"docker-credential-ecr {__version__}\n"
+    done = helper(flag)
+    assert (done.status, done.stdout) == (0, f"docker-credential-ecr {__version__}\n")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -136,7 +136,9 @@ def rule(context: Context) -> "Rule | None":
 
 def target(context: Context) -> "Registry":
     """Return the ECR registry: ``host``, or the one that a rule puts behind it."""
-    behind = context.find_or(our_settings, settings.Settings(environ=context.environ)).behind(context.find(host))
+    behind = context.find_or(our_settings, settings.Settings(environ=context.environ)).behind(
+        context.find(host)
+    )
     if behind is not None:
         return behind[0]
     context.need(our_settings, "config.toml cannot be used, and this is no ECR hostname")

@@ -7,6 +7,7 @@ of that account's registries alone.
 from . import keys
 from .errors import Refused
 from .rule import Rule
+from .settings import PREFIXES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def variables(account: str) -> tuple[str, ...]:
     """Return the variables for an account, the role's and the profile's: none without one."""
-    return tuple(f"AWS_ECR_{what}_{account}" for what in ("ROLE_ARN", "PROFILE") if account)
+    return tuple(name + account for name in PREFIXES if account)
 
 
 def rule_of(where: "Registry", rule: Rule | None, environ: "Mapping[str, str]") -> Rule | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PREFIX = "docker-credential-"  # how Docker names a helper's executable
 OURSELVES = "ecr"
+# AWS's own helper (awslabs/amazon-ecr-credential-helper), whose name a link to us may have.
+OF_AWS = "ecr-login"
 # Set for the helper: should it come back to us, by whatever name, we do not ask it again.
 _MARK = "DOCKER_CREDENTIAL_ECR_FALLBACK"
 
@@ -62,17 +64,28 @@ def executable(helper: str, environ: "Mapping[str, str]") -> str:
             f'the fallback helper "{program}" is not on PATH',
             f"install {program}, or correct [fallback] helper in config.toml",
         )
-    ours = {
-        os.path.realpath(own)
-        for own in (sys.argv[0], find(PREFIX + OURSELVES, environ))
-        if own is not None
-    }
-    if helper == OURSELVES or os.path.realpath(path) in ours or _MARK in environ:
+    if helper == OURSELVES or _is_us(path, environ) or _MARK in environ:
         raise HelperError(
             f'the fallback helper "{program}" leads back to {PREFIX}{OURSELVES}',
             "name another helper under [fallback] in config.toml, or remove that table",
         )
     return path
+
+
+def is_of_aws(helper: str | None) -> bool:
+    """Whether ``helper`` is AWS's own: it answers for ECR alone, so it is nobody's fallback."""
+    return helper == OF_AWS
+
+
+def is_ours(helper: str, environ: "Mapping[str, str]") -> bool:
+    """Whether Docker runs this program for ``helper``: by our name, or AWS's that leads to us."""
+    path = find(PREFIX + OF_AWS, environ) if is_of_aws(helper) else None
+    return helper == OURSELVES or (path is not None and _is_us(path, environ))
+
+
+def _is_us(path: str, environ: "Mapping[str, str]") -> bool:
+    own = (sys.argv[0], find(PREFIX + OURSELVES, environ))
+    return os.path.realpath(path) in {os.path.realpath(name) for name in own if name is not None}
 
 
 def find(program: str, environ: "Mapping[str, str]") -> str | None:

@@ -2,7 +2,7 @@
 
 import os
 
-from .. import cache, server_url
+from .. import cache, fallback, server_url
 from ..errors import HelperError, one_line
 from . import system
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-HELPER = "ecr"  # what Docker calls us: docker-credential-ecr
+HELPER = fallback.OURSELVES  # what Docker calls us: docker-credential-ecr
 HELPERS, STORE, AUTHS = "credHelpers", "credsStore", "auths"  # what we read of the file
 # Docker finds its own keys in any letters, as Go's JSON does. Names of hosts it compares as they
 # are (docker/cli, configfile/file.go, getConfiguredCredentialStore).
@@ -23,12 +23,15 @@ _LOGIN_KEYS = ("auth", "identitytoken", "registrytoken", "password")
 class DockerConfig:
     """The file as it is. ``text`` is ``None`` if there is none; ``data`` is what ``parse`` says."""
 
-    __slots__ = ("data", "path", "text")
+    __slots__ = ("data", "environ", "path", "text")
 
-    def __init__(self, path: str, text: str | None, data: "dict[str, Any]") -> None:
+    def __init__(
+        self, path: str, text: str | None, data: "dict[str, Any]", environ: "Mapping[str, str]"
+    ) -> None:
         self.path = path
         self.text = text
         self.data = data
+        self.environ = environ
 
     @property
     def helpers(self) -> "dict[str, str]":
@@ -46,7 +49,11 @@ class DockerConfig:
 
     def ours(self) -> list[str]:
         """Return the registries for which Docker asks us by name."""
-        return [server for server, helper in self.helpers.items() if helper == HELPER]
+        return [server for server, helper in self.helpers.items() if self.asks_us(helper)]
+
+    def asks_us(self, helper: str) -> bool:
+        """Whether Docker runs this program for ``helper``."""
+        return fallback.is_ours(helper, self.environ)
 
     def logins(self) -> dict[str, str]:
         """Return host and key of each login that this file itself holds."""
@@ -75,14 +82,15 @@ def config_path(environ: "Mapping[str, str]") -> str:
     return os.path.abspath(os.path.join(folder, "config.json"))
 
 
-def read(path: str) -> DockerConfig:
+def read(environ: "Mapping[str, str]") -> DockerConfig:
     """Return Docker's configuration. Raises ``HelperError`` for a file that cannot be used."""
+    path = config_path(environ)
     shown = one_line(path)
     try:
         with open(path, "rb") as file:
             text = file.read().decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        return DockerConfig(path, None, {})
+        return DockerConfig(path, None, {}, environ)
     except UnicodeDecodeError:
         raise HelperError(
             f'"{shown}" is not UTF-8',
@@ -95,7 +103,7 @@ def read(path: str) -> DockerConfig:
         ) from None
     data = _loaded(shown, text)
     _check(shown, data)
-    return DockerConfig(path, text, data)
+    return DockerConfig(path, text, data, environ)
 
 
 def parse(text: str) -> "dict[str, Any]":

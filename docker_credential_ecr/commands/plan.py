@@ -30,7 +30,7 @@ class Plan:
 
     def __init__(self, environ: "Mapping[str, str]") -> None:
         self.environ = environ
-        self.config = docker.read(docker.config_path(environ))
+        self.config = docker.read(environ)
         self.journal = Journal(environ)
         self.draft = Draft(self.config.path, self.config.text)
         self.drafts: list[tuple[Draft, dict[str, str | None]]] = []
@@ -43,7 +43,7 @@ class Plan:
         displaced: dict[str, str | None] = {}
         for server in dict.fromkeys(servers):
             present = self.config.helpers.get(server)
-            if present == docker.HELPER:
+            if present is not None and self.config.asks_us(present):
                 self.said.append(f"{server}: configured already {self.where}")
                 continue
             displaced[server] = present
@@ -51,6 +51,7 @@ class Plan:
             instead = f', in place of "{one_line(present)}"' if present else ""
             self.said.append(f"{server}: configured {self.where}{instead}")
         self.drafts.append((self.draft, displaced))
+        self._warn_of_aws_helper()
         logins = self.config.logins()
         for server in servers:
             if server.partition(":")[0] in logins:
@@ -64,28 +65,45 @@ class Plan:
     def add_all(self) -> None:
         """Name us for every registry, and have the present helper asked by us."""
         present = self.config.store
-        if present == docker.HELPER:
+        displaced: dict[str, str | None] = {}
+        if self.config.asks_us(present):
+            self._mend_fallback()
             self.said.append(f"all registries: configured already {self.where}")
         else:
-            if present:
+            if present and not fallback.is_of_aws(present):
                 # Ours first: at no moment is there a login that no helper is asked for.
                 self._move_to_fallback(present)
+            else:
+                self._mend_fallback()
             self._put(STORE)
-            self.drafts.append((self.draft, {STORE: present or None}))
-            self.said.append(f"all registries: configured {self.where}")
+            displaced[STORE] = present or None
+            instead = f', in place of "{present}"' if fallback.is_of_aws(present) else ""
+            self.said.append(f"all registries: configured {self.where}{instead}")
         for server, helper in self.config.helpers.items():
-            if helper != docker.HELPER and registry.parse(server) is not None:
+            if self.config.asks_us(helper):
+                continue
+            if fallback.is_of_aws(helper):
+                self._put(HELPERS, server)
+                displaced[server] = helper
+                self.said.append(
+                    f'{one_line(server)}: configured {self.where}, in place of "{helper}"'
+                )
+            elif registry.parse(server) is not None:
                 self._warn(
                     f'"{one_line(helper)}" is still asked for "{one_line(server)}" {self.where}',
                     f"run: docker-credential-ecr configure {one_line(server)}",
                 )
+        if displaced:
+            self.drafts.append((self.draft, displaced))
         if not present:
             self._warn_of_lost_logins()
         self._warn_of_path()
 
     def remove(self, names: list[str]) -> None:
         """Take us out, for the named registries or everywhere, and bring back who was there."""
-        found = self.config.ours()
+        # Not what the user wrote for AWS's helper, though that name may lead to us.
+        helpers = self.config.helpers
+        found = [server for server, helper in helpers.items() if helper == docker.HELPER]
         wanted = [registries.written(name) for name in names]
         # Docker's names of hosts are what somebody once typed, upper case or not.
         servers = [server for server in found if not names or server.lower() in wanted]
@@ -160,7 +178,7 @@ class Plan:
 
     def _take_out(self, servers: list[str], *, store: bool) -> None:
         gone: dict[str, str | None] = dict.fromkeys(servers)
-        former = self.journal.displaced(self.config.path)
+        former = self._former(servers, store=store)
         for server in servers:
             if server in former:
                 self._put(HELPERS, server, helper=former[server])
@@ -185,6 +203,34 @@ class Plan:
         if changed_rules is not None:
             self.drafts.append((changed_rules, {FALLBACK: None}))
 
+    def _former(self, servers: list[str], *, store: bool) -> dict[str, str]:
+        """Return who was there before us, by place; not AWS's helper once that is gone."""
+        former = self.journal.displaced(self.config.path)
+        if fallback.find(fallback.PREFIX + fallback.OF_AWS, self.environ) is not None:
+            return former
+        places = [place for place, helper in former.items() if fallback.is_of_aws(helper)]
+        if any(place in servers or (store and place == STORE) for place in places):
+            self.said.append(f'"{fallback.OF_AWS}" is not installed any more: not brought back')
+        return {place: helper for place, helper in former.items() if place not in places}
+
+    def _mend_fallback(self) -> None:
+        """Plan for AWS's helper to be named as the fallback no longer, if it is."""
+        if not fallback.is_of_aws(settings.load(self.environ).fallback):
+            return
+        path = registries.rules_path(self.environ)
+        draft = rules.read(path)
+        draft.edit(rules.drop_fallback(draft.text or "", fallback.OF_AWS))
+        if not draft.changed or not rules.only_fallback_differs(draft, fallback.OF_AWS):
+            raise HelperError(
+                f'cannot take the fallback helper "{fallback.OF_AWS}" out of "{one_line(path)}"',
+                "remove it there: it answers for ECR alone",
+            )
+        self.drafts.append((draft, {FALLBACK: None}))
+        self.said.append(
+            f'"{fallback.OF_AWS}" is no longer the fallback, in "{one_line(path)}": it answers for '
+            "ECR alone"
+        )
+
     def _move_to_fallback(self, helper: str) -> None:
         """Plan for ``helper`` to be named as the fallback in our configuration file."""
         found = settings.load(self.environ)
@@ -192,15 +238,19 @@ class Plan:
         shown = one_line(path)
         if found.fallback == helper:
             return
-        if found.fallback:
+        of_aws = fallback.is_of_aws(found.fallback)
+        if found.fallback and not of_aws:
             raise HelperError(
                 f'"{shown}" names the fallback helper "{one_line(found.fallback)}", and '
                 f'"{one_line(self.config.path)}" the helper "{one_line(helper)}"',
                 "there can be one of them: remove the other from its file",
             )
         draft = rules.read(path)
+        if of_aws:
+            draft.edit(rules.drop_fallback(draft.text or "", fallback.OF_AWS))
         draft.edit(rules.name_fallback(draft.text or "", helper))
-        if keys.helper_fault(helper) or not rules.only_fallback_differs(draft, helper):
+        named = (helper, fallback.OF_AWS) if of_aws else (helper,)
+        if keys.helper_fault(helper) or not rules.only_fallback_differs(draft, *named):
             raise HelperError(
                 f'cannot add the fallback helper "{one_line(helper)}" to "{shown}"',
                 f'write it there: [fallback], and below it helper = "{one_line(helper)}"',
@@ -229,6 +279,22 @@ class Plan:
             "it was changed since: remove it there if nothing needs it",
         )
         return helper, None
+
+    def _warn_of_aws_helper(self) -> None:
+        """Say where AWS's helper is asked for what it cannot answer."""
+        store = self.config.store
+        if fallback.is_of_aws(store) and not self.config.asks_us(store):
+            self._warn(
+                f'"{store}" is asked for every other registry {self.where}: it answers for ECR '
+                "alone, and once it is uninstalled every pull fails",
+                "run: docker-credential-ecr configure --all",
+            )
+        if fallback.is_of_aws(settings.load(self.environ).fallback):
+            path = one_line(registries.rules_path(self.environ))
+            self._warn(
+                f'"{fallback.OF_AWS}" is the fallback helper in "{path}": it answers for ECR alone',
+                "run: docker-credential-ecr configure --all",
+            )
 
     def _warn_of_path(self) -> None:
         if fallback.find(EXECUTABLE, self.environ) is None:

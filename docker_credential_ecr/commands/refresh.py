@@ -75,7 +75,7 @@ def _known(console: "Console") -> list[str]:
     hosts = cache.hosts(folder) if folder is not None else []
     found = [host for host in hosts if any(cache.entries(folder or "", host))]
     try:
-        servers = docker.read(docker.config_path(console.environ)).ours()
+        servers = docker.read(console.environ).ours()
     except HelperError as error:
         console.error(error)
         servers = []

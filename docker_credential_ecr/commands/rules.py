@@ -32,11 +32,24 @@ def name_fallback(text: str, helper: str) -> "Edit":
     return len(text), len(text), f"{gap}[fallback]{newline}{line}{newline}"
 
 
-def only_fallback_differs(draft: Draft, helper: str) -> bool:
-    """Whether the change adds or removes the fallback helper, and nothing else in the file."""
+def drop_fallback(text: str, helper: str) -> "Edit":
+    """Return the edit that takes the line out which names ``helper``, and nothing where it is not.
+
+    The table [fallback] stays: it may have a comment of the user's.
+    """
+    import re
+
+    line = rf"(?m)^[ \t]*helper[ \t]*=[ \t]*([\"']){re.escape(helper)}\1[^\r\n]*(\r?\n|\Z)"
+    found = re.search(line, text)
+    return (0, 0, "") if found is None else (found.start(), found.end(), "")
+
+
+def only_fallback_differs(draft: Draft, *named: str) -> bool:
+    """Whether the change adds or removes one of the fallback helpers ``named``, and no more."""
     contents = [
         settings.parse_toml(draft.path, (text or "").encode("utf-8"))
         for text in (draft.was, draft.text)
     ]
     helpers = [(content.pop(FALLBACK, None) or {}).get("helper") for content in contents]
-    return set(helpers) == {helper, None} and contents[0] == contents[1]
+    changed = helpers[0] != helpers[1] and {*helpers} <= {*named, None}
+    return changed and contents[0] == contents[1]

@@ -100,9 +100,9 @@ def conditions(environ: "Mapping[str, str]") -> list[str]:
 
 def of_account(account: str, environ: "Mapping[str, str]") -> list[str]:
     """Return the conditions of an account's own registries: the variables of that account alone."""
-    from .. import accounts
+    from .. import settings
 
-    return [cache.variable(name, environ) for name in accounts.variables(account)]
+    return [cache.variable(name + account, environ) for name in settings.PREFIXES if account]
 
 
 def without_account(conditions: "Sequence[str]") -> list[str]:

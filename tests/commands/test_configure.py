@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root
+from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root, write
 
 from docker_credential_ecr.commands import jsontext
 
@@ -71,7 +71,9 @@ CASES: dict[str, str | None] = {"no file": None, **FILES}
 
 @pytest.fixture
 def config(env: dict[str, str], home: Path) -> Path:
-    env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
+    # AWS's helper is installed, though it may not be on this machine.
+    write(home / "bin" / "docker-credential-ecr-login", "#!/bin/sh\nexit 1\n", 0o755)
+    env["PATH"] = f"{EXECUTABLE.parent}:{home}/bin:{env['PATH']}"
     folder = home / ".docker"
     folder.mkdir(mode=0o700)
     return folder / "config.json"
@@ -457,9 +459,9 @@ def test_logins_that_docker_no_longer_uses(helper: Helper, config: Path) -> None
 
 def test_another_helper_for_an_ecr_host(helper: Helper, config: Path) -> None:
     """With --all, an entry for an ECR host still goes to the helper that it names: that is said."""
-    put(config, FILES["AWS's helper"])
+    put(config, f'{{"credHelpers": {{"{HOST}": "other"}}}}')
     done = helper("configure", "--all")
-    assert f'warning: "ecr-login" is still asked for "{HOST}"' in done.stderr
+    assert f'warning: "other" is still asked for "{HOST}"' in done.stderr
     assert f"hint: run: docker-credential-ecr configure {HOST}" in done.stderr
 
 

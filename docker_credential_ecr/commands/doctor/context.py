@@ -92,7 +92,7 @@ class Context:
 
 def docker_config(context: Context) -> docker.DockerConfig:
     """Return Docker's configuration file."""
-    return docker.read(docker.config_path(context.environ))
+    return docker.read(context.environ)
 
 
 def our_settings(context: Context) -> "Settings":
@@ -110,9 +110,11 @@ def named_server(context: Context) -> str | None:
 
 def server(context: Context) -> str:
     """Return the registry that all is about, as Docker writes it: host, or host:port."""
-    found = context.find(named_server)
-    if found is not None:
-        return found
+    return context.find(named_server) or context.find(default_server)
+
+
+def default_server(context: Context) -> str:
+    """Return the registry of the caller's account and region."""
     if context.offline:
         raise Skip("no registry is named")
     try:

@@ -5,8 +5,8 @@ import stat
 import sys
 import time
 
-from ... import __version__, accounts, cache, fallback, keeping, trace
-from ...errors import HelperError, one_line
+from ... import __version__, accounts, cache, fallback, keeping, registry, trace
+from ...errors import one_line
 from .. import docker, registries, system
 from . import probe
 from .context import (
@@ -14,6 +14,7 @@ from .context import (
     OK,
     WARNING,
     Finding,
+    default_server,
     docker_config,
     host,
     named_server,
@@ -70,11 +71,21 @@ def executable(context: "Context") -> "Iterator[Finding]":
 def docker_asks(context: "Context") -> "Iterator[Finding]":
     """Check that Docker's configuration names us for the registry."""
     config = context.find(docker_config)
-    server = context.find(named_server)
+    named = server = context.find(named_server)
     shown = one_line(config.path)
+    if server is None and config.asks_us(config.store):
+        server = context.find_or(default_server, None)
+        for other in _other_helpers(config):
+            if other != server:
+                yield Finding(
+                    WARNING,
+                    f'Docker asks another helper for "{one_line(other)}": '
+                    f'"{one_line(config.helpers[other])}" in "{shown}"',
+                    f"run: docker-credential-ecr configure {one_line(other)}",
+                )
     helper = config.helper_for(server or "")
     command = f"run: docker-credential-ecr configure {server or '--all'}"
-    if server is None and helper != docker.HELPER:
+    if server is None and not config.asks_us(helper):
         yield Finding(
             ERROR,
             f'Docker asks this helper for no registry: no {docker.HELPERS} in "{shown}"',
@@ -87,7 +98,7 @@ def docker_asks(context: "Context") -> "Iterator[Finding]":
             f'it is not in {docker.HELPERS} in "{shown}"',
             command,
         )
-    elif helper != docker.HELPER:
+    elif not config.asks_us(helper):
         yield Finding(
             ERROR,
             f'Docker asks another helper for "{server}": "{one_line(helper)}" in "{shown}"',
@@ -95,7 +106,17 @@ def docker_asks(context: "Context") -> "Iterator[Finding]":
         )
     else:
         key = docker.HELPERS if server in config.ours() else docker.STORE
-        yield Finding(OK, f'{key} in "{shown}" names this helper for "{server or "all"}"')
+        what = "this helper" if helper == docker.HELPER else f'"{helper}", which is this program,'
+        yield Finding(OK, f'{key} in "{shown}" names {what} for "{named or "all"}"')
+
+
+def _other_helpers(config: docker.DockerConfig) -> list[str]:
+    """Return the ECR registries for which Docker asks another helper by name."""
+    return [
+        server
+        for server, helper in config.helpers.items()
+        if registry.parse(server) is not None and not config.asks_us(helper)
+    ]
 
 
 def logins(context: "Context") -> "Iterator[Finding]":
@@ -142,15 +163,19 @@ def our_file(context: "Context") -> "Iterator[Finding]":
 def other_helper(context: "Context") -> "Iterator[Finding]":
     """Check that somebody answers for what is not ECR, where Docker asks us for everything."""
     helper = context.need(our_settings, "config.toml cannot be used").fallback
+    if fallback.is_of_aws(helper):
+        yield Finding(
+            WARNING,
+            f'"{helper}" answers for ECR alone, and is the fallback for all else',
+            "run: docker-credential-ecr configure --all",
+        )
+        return
     if helper is not None:
         path = one_line(fallback.executable(helper, context.environ))
         yield Finding(OK, f'"{path}" answers for other hosts')
         return
-    try:
-        store = context.find(docker_config).store
-    except HelperError:
-        store = ""
-    if store == docker.HELPER:
+    config = context.find_or(docker_config, None)
+    if config is not None and config.asks_us(config.store):
         yield Finding(
             WARNING,
             "Docker asks this helper for every registry, and none answers for other hosts",

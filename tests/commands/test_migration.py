@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_aws import FakeAWS
@@ -39,8 +40,8 @@ def rules(home: Path) -> Path:
     return home / ".config" / "docker-credential-ecr" / "config.toml"
 
 
-def checks(helper: Helper, name: str, *arguments: str) -> list[dict[str, str]]:
-    report = json.loads(helper("doctor", "--offline", "--json", *arguments).stdout)
+def checks(helper: Helper, name: str, *arguments: str) -> list[dict[str, Any]]:
+    report: Any = json.loads(helper("doctor", "--offline", "--json", *arguments).stdout)
     return [check for check in report["checks"] if check["name"] == name]
 
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def keep(host: str, secret: str, environ: "Mapping[str, str]") -> None:
     """Keep a login that the user made, until it expires or is erased.
 
-    A secret that we issued is not a login: `docker login` without arguments stores what `get`
-    answered, and keeping that would outlive every renewal. Raises ``HelperError``.
+    A secret that `get` answers with is not a login: `docker login` without arguments stores it, and
+    keeping that would outlive every renewal. One that we issued to another identity is: somebody
+    gave it on purpose. Raises ``HelperError``.
     """
     begun = time.time()
     again = f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}"
@@ -31,7 +32,8 @@ def keep(host: str, secret: str, environ: "Mapping[str, str]") -> None:
         )
     residue = cache.residue_of(secret)
     for token in cache.entries(folder, host):
-        if not token.is_login and residue in (cache.residue_of(token.secret), token.replaced):
+        known = residue in (cache.residue_of(token.secret), token.replaced)
+        if known and not token.is_login and cache.holds(token.conditions, environ):
             return
     now = int(begun)
     expires = _expiration(secret, now)

@@ -21,12 +21,25 @@ def server_of(text: str, environ: "Mapping[str, str]") -> str:
     server = written(text)
     host = server.partition(":")[0]
     if registry.parse(host) is None and renewal.target(host, environ) is None:
+        if digits := wrong_digits(host):
+            raise HelperError(*digits)
         raise HelperError(
             f'"{host}" is not an ECR registry',
             f"for a name of your own, add a [[registry]] rule with match and registry to "
             f'"{one_line(rules_path(environ))}"',
         )
     return server
+
+
+def wrong_digits(host: str) -> tuple[str, ...]:
+    """Return the reason and the hint for an ECR host whose account is too short or long, or ()."""
+    account, _, rest = host.partition(".")
+    if not account.isdecimal() or registry.parse(f"{'0' * 12}.{rest}") is None:
+        return ()
+    return (
+        f'"{host}" is not an ECR registry: its account has {len(account)} digits, and not 12',
+        "correct the account; see yours: aws sts get-caller-identity --query Account",
+    )
 
 
 def host_of(text: str, environ: "Mapping[str, str]") -> str:

@@ -6,6 +6,7 @@ a secret.
 
 import errno
 import os
+import sys
 
 from .. import server_url
 from ..errors import Denied, Ended, HelperError, NoCredentials, Refused, Unavailable, one_line
@@ -71,6 +72,8 @@ class TooLarge(Exception):
 
 class NotKeys(Exception):
     """What a source gave for keys cannot be any: no text, or nothing that a header may hold."""
+class NoTerminal(Exception):
+    """A code of a device (MFA) is needed, and nobody is there to type it."""
 
 
 class Names:
@@ -130,6 +133,12 @@ class Names:
 
 def no_credentials(names: Names) -> HelperError:
     """Return what to say when no source offers credentials."""
+    if names.profile:
+        return _of_machine(None, names) or NoCredentials(
+            f'no AWS credentials for {names.wanted}: none in the profile "{names.profile}", the '
+            "environment, a container or the instance metadata service",
+            f"run: aws configure{names.flag}, or aws configure sso{names.flag}",
+        )
     return _of_machine(None, names) or NoCredentials(
         f"no AWS credentials for {names.wanted}: none in the environment, the AWS files, "
         "a container or the instance metadata service",
@@ -146,6 +155,7 @@ def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
     """
     for explained in (
         *(_of_machine, _of_keys, _of_authorities, _of_network, _of_reply),
+        *(_of_machine, _of_terminal, _of_authorities, _of_network, _of_reply),
         *(_of_session, _of_configuration, _of_system),
     ):
         if (found := explained(error, names)) is not None:
@@ -180,6 +190,19 @@ def _of_machine(error: Exception | None, names: Names) -> HelperError | None:
     return Unavailable(
         f"{names.trying}: {what}, on this machine",
         "try again, and check its memory, its disks and the limits of its processes: ulimit -a",
+    )
+
+
+def _of_terminal(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say when a code must be typed, and nobody can."""
+    if not isinstance(error, NoTerminal):
+        return None
+    host = f" {names.host}" if names.host else ""
+    return Ended(
+        f"{names.trying}: the role{names.role_named} needs an MFA code, and there is no terminal "
+        "to type it",
+        f"run it once in a terminal: docker-credential-ecr refresh{host}",
+        "or use credentials that need none, such as aws configure sso",
     )
 
 
@@ -244,7 +267,9 @@ def _of_configuration(error: Exception, names: Names) -> HelperError | None:
     if isinstance(error, aws.MissingDependencyException):
         return Refused(
             f"{trying}: a login session{named} needs the package awscrt",
-            "run: pip install 'botocore[crt]', in the environment of this program",
+            f"run: {_add_crt(sys.prefix)}",
+            "or have the AWS CLI give the keys, in a profile of their own: credential_process = "
+            f"aws configure export-credentials{names.flag} --format process",
         )
     if isinstance(error, aws.PartialCredentialsError):
         missing = one_line(str(error.kwargs.get("cred_var", "")))
@@ -406,7 +431,7 @@ def _of_code(  # noqa: PLR0911 - one case a cause
             "check the key: aws sts get-caller-identity" + names.flag,
         )
     if code in _DENIED:
-        return _of_policy(operation, names)
+        return _of_policy(operation, error, names)
     return Refused(
         f"{trying}: AWS refused {operation} ({code})",
         "run: aws ecr get-login-password" + names.flag,
@@ -430,7 +455,45 @@ def _refusal(code: str) -> type[HelperError]:
     return Denied if code in _INVALID_KEYS | _DENIED | _DENIED_ROLE else Refused
 
 
-def _of_policy(operation: str, names: Names) -> HelperError:
+# What AWS says of a denial: only these parts of it are shown, in these forms and no others.
+_DENIAL = (
+    r"User: (?P<who>arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,150}) is not authorized to "
+    r"perform: (?P<action>[a-z-]{2,20}:[A-Za-z]{2,40})\b"
+)
+_BECAUSE = (
+    r"because (no (?:identity-based|resource-based|session|VPC endpoint) policy allows|"
+    r"no (?:permissions boundary|service control policy|resource control policy) allows)|"
+    r"(with an explicit deny in an? (?:identity-based|resource-based|session|VPC endpoint|service "
+    r"control|resource control) policy|with an explicit deny in a permissions boundary)"
+)
+
+
+def _denial(error: "Any") -> str:
+    """Return who was denied which action, and by which kind of policy, as far as AWS says so."""
+    import re
+
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    found = re.search(_DENIAL, message, re.ASCII)
+    if found is None:
+        return ""
+    because = re.search(_BECAUSE, message[found.end() :], re.ASCII)
+    why = ""
+    if because is not None:
+        why = f", because {because[1]} it" if because[1] else f", {because[2]}"
+    return f': "{found["who"]}" is not allowed {found["action"]}{why}'
+
+
+def _add_crt(prefix: str) -> str:
+    """Return the command that adds awscrt to the environment in ``prefix``."""
+    folders = prefix.replace("\\", "/")
+    if "/pipx/venvs/" in folders:
+        return "pipx inject docker-credential-ecr 'botocore[crt]'"
+    if "/uv/tools/" in folders:
+        return "uv tool install 'docker-credential-ecr[login]'"
+    return "pip install 'botocore[crt]', in the environment of this program"
+
+
+def _of_policy(operation: str, error: "Any", names: Names) -> HelperError:
     if names.service == "ecr-public":
         actions = "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"
     elif operation == "GetAuthorizationToken":
@@ -438,9 +501,9 @@ def _of_policy(operation: str, names: Names) -> HelperError:
     else:
         actions = operation
     return Denied(
-        f"{names.trying}: access denied to {operation}{names.named}",
+        f"{names.trying}: access denied to {operation}{names.named}{_denial(error)}",
         f'allow {actions} on resource "*" in the policy of this identity',
-        "see which identity it is: docker-credential-ecr doctor",
+        "see which identity it is: aws sts get-caller-identity" + names.flag,
     )
 
 

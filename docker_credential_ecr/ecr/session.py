@@ -7,7 +7,7 @@ of another service, which costs more than the rest of a miss (benchmarks/README.
 import functools
 import os
 
-from .explanation import TooLarge, is_elsewhere
+from .explanation import NoTerminal, TooLarge, is_elsewhere
 from .process import Process
 
 TYPE_CHECKING = False
@@ -136,8 +136,28 @@ def _bound() -> None:
         def __init__(self, profile_name: str, load_config: "Callable[[], Any]") -> None:
             super().__init__(profile_name, load_config, popen=Process)
 
+    class RoleProvider(botocore.credentials.AssumeRoleProvider):  # type: ignore[misc]
+        """botocore's own, which asks for an MFA code where somebody can type it."""
+
+        def __init__(self, *arguments: "Any", **named: "Any") -> None:
+            super().__init__(*arguments, **{"prompter": _asked, **named})
+
+    botocore.credentials.AssumeRoleProvider = RoleProvider
     botocore.awsrequest.AWSResponse = Reply
     botocore.credentials.ProcessProvider = Provider
+
+
+def _asked(prompt: str) -> str:
+    """Return what somebody types at the terminal for ``prompt``, unseen. Raises ``NoTerminal``."""
+    import getpass
+
+    if os.name == "posix":
+        try:
+            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        except OSError:
+            # getpass would warn, and read what came on stdin.
+            raise NoTerminal from None
+    return getpass.getpass(prompt)
 
 
 def _is_error(content: bytes) -> bool:

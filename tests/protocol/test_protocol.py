@@ -273,6 +273,19 @@ def test_docker_login_without_arguments_keeps_nothing(
     assert aws.requests == 1
 
 
+def test_a_token_of_another_identity_is_a_login(aws: FakeAWS, helper: Helper) -> None:
+    """What was issued to one identity, and is given under another, is kept: it was meant."""
+    secret = helper.get(env={"AWS_ACCESS_KEY_ID": "AKIAOTHER"}).secret
+    own = helper.get().secret
+    assert own != secret
+
+    assert said(helper("store", stdin=login(secret))) == (0, "", "")
+
+    assert helper.get().secret == secret
+    assert helper("erase", stdin=HOST).status == 0
+    assert helper.get().secret != secret
+
+
 def test_docker_login_without_arguments_with_a_renewal_in_between(
     aws: FakeAWS, helper: Helper, cache: Path
 ) -> None:
@@ -455,6 +468,13 @@ def test_erase_succeeds_with_a_configuration_that_is_broken(
     assert "is not valid TOML" in elsewhere.stderr
     del env["AWS_ECR_CONFIG_FILE"]
     assert json.loads(helper("list").stdout) == {}
+
+
+def test_other_logins_that_are_ignored(helper: Helper) -> None:
+    """It is so for every host, where no fallback helper keeps its login."""
+    env = {"AWS_ECR_IGNORE_CREDS_STORAGE": "true"}
+    assert helper("store", stdin=login("secret", server="ghcr.io")).status == 1
+    assert said(helper("store", stdin=login("secret", server="ghcr.io"), env=env)) == (0, "", "")
 
 
 def test_logins_and_logouts_that_are_ignored(

@@ -144,6 +144,8 @@ def target(context: Context) -> "Registry":
     if behind is not None:
         return behind[0]
     context.need(our_settings, "config.toml cannot be used, and this is no ECR hostname")
+    if digits := registries.wrong_digits(context.find(host)):
+        raise HelperError(*digits)
     raise HelperError(
         f'"{context.find(host)}" is not an ECR registry, and no rule maps it to one',
         "correct its spelling, or add a [[registry]] rule with match and registry to "

@@ -1,0 +1,90 @@
+"""From AWS's own helper to this one: real pulls before, after, and once that helper is gone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_REGION, need
+from stack import PUBLIC, Client, docker_clients
+
+AWS_HELPER = "docker-credential-ecr-login"
+
+
+@pytest.fixture
+def migrant(docker_user: Client) -> Client:
+    """A user of AWS's helper, who has us on PATH too, and can uninstall either."""
+    folder = docker_user.home / "only"
+    folder.mkdir()
+    (folder / AWS_HELPER).symlink_to(need(AWS_HELPER))
+    (folder / EXECUTABLE.name).symlink_to(EXECUTABLE)
+    docker_user.env["PATH"] = str(folder)
+    docker_user.env["SSL_CERT_FILE"] = str(docker_user.stack.bundle)
+    return docker_user
+
+
+def uninstall(client: Client) -> None:
+    Path(client.env["PATH"], AWS_HELPER).unlink()
+
+
+def ours(client: Client, *arguments: str) -> str:
+    program = str(Path(client.env["PATH"], EXECUTABLE.name))
+    return client.run(program, *arguments, check=True).stdout
+
+
+@pytest.mark.parametrize("docker", docker_clients())
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"credsStore": "ecr-login"},
+        {"credHelpers": dict.fromkeys((HOST, OTHER_REGION), "ecr-login")},
+    ],
+    ids=["credsStore", "credHelpers"],
+)
+def test_all_there_and_back(migrant: Client, docker: str, config: dict[str, object]) -> None:
+    """Pulls work with AWS's helper, with ours beside it, and with ours alone; --remove goes back."""
+    client = migrant
+    client.docker = docker
+    client.configure(config)
+    path = client.home / ".docker" / "config.json"
+    before = path.read_bytes()
+    assert client.pull(f"{HOST}/app:1").status == 0
+
+    said = ours(client, "configure", "--all")
+    assert 'in place of "ecr-login"' in said
+    assert "ecr-login" not in path.read_text()
+    for host in (HOST, OTHER_REGION):
+        assert client.pull(f"{host}/app:1").status == 0
+    ours(client, "configure", "--remove")
+    assert path.read_bytes() == before
+    assert client.pull(f"{HOST}/app:1").status == 0
+
+    ours(client, "configure", "--all")
+    uninstall(client)
+    for host in (HOST, OTHER_REGION, PUBLIC):
+        assert client.pull(f"{host}/app:1").status == 0
+    # What is not ECR goes on without a login: it is refused by that registry, and by nobody here.
+    refused = client.pull(f"{ELSEWHERE}/app:1")
+    assert refused.status != 0
+    assert "executable file not found" not in refused.stderr
+
+    ours(client, "configure", "--remove")
+    assert "ecr-login" not in path.read_text()
+    assert client.pull(f"{PUBLIC}/app:1").status == 0
+
+
+@pytest.mark.parametrize("docker", docker_clients())
+def test_under_its_name(migrant: Client, docker: str) -> None:
+    """With a link of that name to us, Docker's file stays as it is, and every pull works."""
+    client = migrant
+    client.docker = docker
+    client.configure({"credsStore": "ecr-login"})
+    assert client.pull(f"{HOST}/app:1").status == 0
+    uninstall(client)
+    assert client.pull(f"{HOST}/app:1").status != 0
+
+    Path(client.env["PATH"], AWS_HELPER).symlink_to(EXECUTABLE)
+    assert client.pull(f"{HOST}/app:1").status == 0
+    listed = json.loads(ours(client, "list"))
+    assert listed == {HOST: "AWS"}

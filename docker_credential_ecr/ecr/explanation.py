@@ -267,7 +267,7 @@ def _of_configuration(error: Exception, names: Names) -> HelperError | None:
     if isinstance(error, aws.MissingDependencyException):
         return Refused(
             f"{trying}: a login session{named} needs the package awscrt",
-            f"run: {_add_crt(sys.prefix)}",
+            f"run: {add_crt(sys.prefix)}",
             "or have the AWS CLI give the keys, in a profile of their own: credential_process = "
             f"aws configure export-credentials{names.flag} --format process",
         )
@@ -483,7 +483,7 @@ def _denial(error: "Any") -> str:
     return f': "{found["who"]}" is not allowed {found["action"]}{why}'
 
 
-def _add_crt(prefix: str) -> str:
+def add_crt(prefix: str) -> str:
     """Return the command that adds awscrt to the environment in ``prefix``."""
     folders = prefix.replace("\\", "/")
     if "/pipx/venvs/" in folders:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import HOST, ROLE, Helper, Run, need, write
+from kit import HOST, PATIENCE, ROLE, Helper, Run, give, need, without_keys, write
 
 DEVICE = "arn:aws:iam::123456789012:mfa/me"
 
 
 @pytest.fixture
-def profile(env: dict[str, str], home: Path) -> None:
+def profile(aws: FakeAWS, env: dict[str, str], home: Path) -> None:
     """A profile whose role needs a code."""
+    without_keys(env)
     write(
         home / ".aws" / "config",
-        f"[profile dev]\nrole_arn = {ROLE}\nmfa_serial = {DEVICE}\n"
-        "credential_source = Environment\n",
+        f"[profile dev]\nrole_arn = {ROLE}\nmfa_serial = {DEVICE}\nsource_profile = base\n",
+    )
+    write(
+        home / ".aws" / "credentials",
+        "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = secret\n",
     )
     env["AWS_PROFILE"] = "dev"
 
@@ -44,17 +49,15 @@ def at_a_terminal(helper: Helper, typed: bytes) -> tuple[Run, str]:
         pass_fds=[slave],
         preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread yet
     )
-    assert process.stdin is not None
-    process.stdin.write(HOST.encode())
-    process.stdin.close()
-    process.stdin = None
+    os.close(slave)  # so that the terminal ends with the process
+    give(process, HOST)
     shown = b""
-    while b"code" not in shown:
-        shown += os.read(master, 1024)
-    os.write(master, typed)
-    stdout, stderr = process.communicate(timeout=60)
+    with contextlib.suppress(OSError):  # it has ended without a question
+        while b"code" not in shown:
+            shown += os.read(master, 1024)
+        os.write(master, typed)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     os.close(master)
-    os.close(slave)
     return Run(process.returncode, stdout.decode(), stderr.decode()), shown.decode()
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_REGION, need
+from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_REGION, Run, need
 from stack import PUBLIC, Client, docker_clients
 
 AWS_HELPER = "docker-credential-ecr-login"
@@ -15,22 +15,38 @@ AWS_HELPER = "docker-credential-ecr-login"
 @pytest.fixture
 def migrant(docker_user: Client) -> Client:
     """A user of AWS's helper, who has us on PATH too, and can uninstall either."""
-    folder = docker_user.home / "only"
+    folder = only(docker_user)
     folder.mkdir()
     (folder / AWS_HELPER).symlink_to(need(AWS_HELPER))
     (folder / EXECUTABLE.name).symlink_to(EXECUTABLE)
-    docker_user.env["PATH"] = str(folder)
     docker_user.env["SSL_CERT_FILE"] = str(docker_user.stack.bundle)
     return docker_user
 
 
+def only(client: Client) -> Path:
+    """Return the one folder of the user's PATH."""
+    return client.home / "only"
+
+
+def run(client: Client, *argv: str) -> Run:
+    return client.run("env", f"PATH={only(client)}", *argv)
+
+
+def pull(client: Client, host: str) -> Run:
+    """Pull what is not there yet."""
+    image = f"{host}/app:1"
+    run(client, client.docker, "rmi", "--force", image)
+    return run(client, client.docker, "pull", image)
+
+
 def uninstall(client: Client) -> None:
-    Path(client.env["PATH"], AWS_HELPER).unlink()
+    (only(client) / AWS_HELPER).unlink()
 
 
 def ours(client: Client, *arguments: str) -> str:
-    program = str(Path(client.env["PATH"], EXECUTABLE.name))
-    return client.run(program, *arguments, check=True).stdout
+    done = run(client, str(only(client) / EXECUTABLE.name), *arguments)
+    assert done.status == 0, done
+    return done.stdout
 
 
 @pytest.mark.parametrize("docker", docker_clients())
@@ -49,29 +65,29 @@ def test_all_there_and_back(migrant: Client, docker: str, config: dict[str, obje
     client.configure(config)
     path = client.home / ".docker" / "config.json"
     before = path.read_bytes()
-    assert client.pull(f"{HOST}/app:1").status == 0
+    assert pull(client, HOST).status == 0
 
     said = ours(client, "configure", "--all")
     assert 'in place of "ecr-login"' in said
     assert "ecr-login" not in path.read_text()
     for host in (HOST, OTHER_REGION):
-        assert client.pull(f"{host}/app:1").status == 0
+        assert pull(client, host).status == 0
     ours(client, "configure", "--remove")
     assert path.read_bytes() == before
-    assert client.pull(f"{HOST}/app:1").status == 0
+    assert pull(client, HOST).status == 0
 
     ours(client, "configure", "--all")
     uninstall(client)
     for host in (HOST, OTHER_REGION, PUBLIC):
-        assert client.pull(f"{host}/app:1").status == 0
+        assert pull(client, host).status == 0
     # What is not ECR goes on without a login: it is refused by that registry, and by nobody here.
-    refused = client.pull(f"{ELSEWHERE}/app:1")
+    refused = pull(client, ELSEWHERE)
     assert refused.status != 0
     assert "executable file not found" not in refused.stderr
 
     ours(client, "configure", "--remove")
     assert "ecr-login" not in path.read_text()
-    assert client.pull(f"{PUBLIC}/app:1").status == 0
+    assert pull(client, PUBLIC).status == 0
 
 
 @pytest.mark.parametrize("docker", docker_clients())
@@ -80,11 +96,11 @@ def test_under_its_name(migrant: Client, docker: str) -> None:
     client = migrant
     client.docker = docker
     client.configure({"credsStore": "ecr-login"})
-    assert client.pull(f"{HOST}/app:1").status == 0
+    assert pull(client, HOST).status == 0
     uninstall(client)
-    assert client.pull(f"{HOST}/app:1").status != 0
+    assert pull(client, HOST).status != 0
 
-    Path(client.env["PATH"], AWS_HELPER).symlink_to(EXECUTABLE)
-    assert client.pull(f"{HOST}/app:1").status == 0
+    (only(client) / AWS_HELPER).symlink_to(EXECUTABLE)
+    assert pull(client, HOST).status == 0
     listed = json.loads(ours(client, "list"))
     assert listed == {HOST: "AWS"}

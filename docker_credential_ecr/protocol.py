@@ -212,9 +212,9 @@ def _elsewhere(
         return None
     from . import fallback
 
-    _note(environ, action, helper=rules.fallback)
     if fallback.is_of_aws(rules.fallback):  # it would know no more of other hosts than we do
         return None
+    _note(environ, action, helper=rules.fallback)
     status, stdout, stderr = fallback.delegate(rules.fallback, action, request, environ)
     return Answer(stdout, status=status, stderr=stderr)
 

@@ -1,7 +1,7 @@
 """botocore's errors in our words: reason, hints, and whether an old token may serve.
 
-A message takes names, never the request, and nothing of a reply but its error code: a body may hold
-a secret.
+A message takes names, never the request, and nothing of a reply but its error code, and what
+``_DENIAL`` and ``_BECAUSE`` let through of a denial: a body may hold a secret.
 """
 
 import errno
@@ -72,6 +72,8 @@ class TooLarge(Exception):
 
 class NotKeys(Exception):
     """What a source gave for keys cannot be any: no text, or nothing that a header may hold."""
+
+
 class NoTerminal(Exception):
     """A code of a device (MFA) is needed, and nobody is there to type it."""
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_REGION, Run, need
-from stack import PUBLIC, Client, docker_clients
+from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_REGION, PUBLIC, Run, need
+from stack import Client, docker_clients
 
 AWS_HELPER = "docker-credential-ecr-login"
 

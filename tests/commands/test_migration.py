@@ -180,3 +180,22 @@ def test_another_helper_while_the_store_is_ours(
     (found,) = (check for check in report["checks"] if check["name"] == "docker")
     assert found["state"] == "error"
     assert f'Docker asks another helper for "{HOST}": "ecr-login"' in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (json.dumps({"auths": {HOST: {"auth": "Q0FOQVJZ"}}}), "warning"),
+        (json.dumps({"auths": {OTHER_REGION: {"auth": "Q0FOQVJZ"}}}), "ok"),
+        ("{CANARY", "ok"),
+        ("[]", "ok"),
+    ],
+)
+def test_a_login_in_a_variable(helper: Helper, config: Path, text: str, state: str) -> None:
+    """Docker tries DOCKER_AUTH_CONFIG before any helper: doctor says so, and shows nothing of it."""
+    put(config, credHelpers={HOST: "ecr"})
+    done = helper("doctor", "--offline", "--json", HOST, env={"DOCKER_AUTH_CONFIG": text})
+    (found,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "auths")
+    assert found["state"] == state
+    assert "Q0FOQVJZ" not in done.stdout
+    assert "CANARY" not in done.stdout

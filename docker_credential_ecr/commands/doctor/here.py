@@ -134,6 +134,16 @@ def logins(context: "Context") -> "Iterator[Finding]":
             "though it ends 12 hours after it was made",
             f"run: docker logout {one_line(key)}",
         )
+    in_variable = docker.logins_of_variable(context.environ)
+    for host in dict.fromkeys(hosts):
+        if host in in_variable:
+            shadowing.append(host)
+            yield Finding(
+                WARNING,
+                f'DOCKER_AUTH_CONFIG has a login for "{one_line(host)}": Docker 28.3 and later use '
+                "it in place of this helper",
+                f"run: {system.unset('DOCKER_AUTH_CONFIG')}",
+            )
     if not shadowing:
         yield Finding(OK, "Docker's file holds no login that is used in place of this helper")
 

@@ -135,13 +135,13 @@ def logins(context: "Context") -> "Iterator[Finding]":
             f"run: docker logout {one_line(key)}",
         )
     in_variable = docker.logins_of_variable(context.environ)
-    for host in dict.fromkeys(hosts):
-        if host in in_variable:
-            shadowing.append(host)
+    for shadowed in dict.fromkeys(hosts):
+        if shadowed in in_variable:
+            shadowing.append(shadowed)
             yield Finding(
                 WARNING,
-                f'DOCKER_AUTH_CONFIG has a login for "{one_line(host)}": Docker 28.3 and later use '
-                "it in place of this helper",
+                f'DOCKER_AUTH_CONFIG has a login for "{one_line(shadowed)}": Docker 28.3 and '
+                "later use it in place of this helper",
                 f"run: {system.unset('DOCKER_AUTH_CONFIG')}",
             )
     if not shadowing:

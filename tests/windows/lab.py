@@ -106,7 +106,7 @@ class Lab:
             self._unpack(self._fetch())
             self._install_dependencies()
             made.write_text(recipe)
-        self._install_wheel()
+        self.install_wheel(ROOT)
 
     def _make_wine(self) -> None:
         self._wine("wineboot", "--init")
@@ -155,18 +155,21 @@ class Lab:
         self._pip(*sorted(wheels.iterdir()))
         shutil.rmtree(wheels)
 
-    def _install_wheel(self) -> None:
+    def install_wheel(self, tree: Path) -> None:
+        """Put the wheel of a tree of this project into the lab."""
         wheels = self.place / "wheel"
         shutil.rmtree(wheels, ignore_errors=True)
         # As the Makefile does: setuptools would install what it built before.
-        shutil.rmtree(ROOT / "build", ignore_errors=True)
+        shutil.rmtree(tree / "build", ignore_errors=True)
         _run(
             [
                 *(sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"),
-                *("--no-deps", "--wheel-dir", str(wheels), str(ROOT)),
+                *("--no-deps", "--wheel-dir", str(wheels), str(tree)),
             ]
         )
         self._pip(*wheels.iterdir())
+        # A server that is about to leave takes with it what starts just then.
+        _run(["wineserver", "--wait"], self._environment())
 
     def _pip(self, *wheels: Path) -> None:
         self._wine(

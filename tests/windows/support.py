@@ -5,17 +5,57 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import uuid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from fake_aws import FakeAWS
     from lab import Lab, Run
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 LIFE = 12 * 3600  # seconds, of a token
 APPEAR_LIMIT = 60  # seconds for what happens behind an answer
+
+
+def make_home(lab: Lab) -> str:
+    """Make a user's profile, and return its path as Windows writes it."""
+    path = f"C:\\users\\{uuid.uuid4().hex[:8]} x"  # a space: people have names
+    for part in ("AppData\\Local", "AppData\\Roaming", "Temp"):
+        lab.unix(f"{path}\\{part}").mkdir(parents=True)
+    return path
+
+
+def environment(lab: Lab, home: str) -> dict[str, str]:
+    """Return what a user's session has on Windows, no credentials, no network."""
+    return {
+        "SystemRoot": "C:\\windows",
+        "SystemDrive": "C:",
+        "ComSpec": "C:\\windows\\system32\\cmd.exe",
+        "PATH": f"{lab.scripts};C:\\windows\\system32;C:\\windows",
+        "PATHEXT": ".COM;.EXE;.BAT;.CMD",
+        "ProgramData": f"{home}\\ProgramData",
+        "TEMP": f"{home}\\Temp",
+        "TMP": f"{home}\\Temp",
+        "USERPROFILE": home,
+        "HOMEDRIVE": "C:",
+        "HOMEPATH": home[2:],
+        "LOCALAPPDATA": f"{home}\\AppData\\Local",
+        # platformdirs asks the shell before the environment; these are its own, for such a case.
+        "WIN_PD_OVERRIDE_LOCAL_APPDATA": f"{home}\\AppData\\Local",
+        "WIN_PD_OVERRIDE_COMMON_APPDATA": f"{home}\\ProgramData",
+        "APPDATA": f"{home}\\AppData\\Roaming",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def point(env: dict[str, str], aws: FakeAWS) -> None:
+    """Let ``env`` lead to a loopback AWS, with a static key."""
+    env["AWS_ENDPOINT_URL"] = aws.url
+    env["AWS_ACCESS_KEY_ID"] = "AKIATEST"
+    env["AWS_SECRET_ACCESS_KEY"] = "SECRET-CANARY-static"
 
 
 class Helper:

@@ -169,7 +169,9 @@ class Folder:
                 # that the user made.
                 if within is not None or not os.path.islink(name):
                     raise
-                self.descriptor = _open_by_link(name)
+                from . import links
+
+                self.descriptor = links.opened(name)
             state = os.fstat(self.descriptor)
         else:  # pragma: no cover - Windows
             path = name if within is None else within.prefix + name
@@ -203,43 +205,6 @@ class Folder:
         """Close it. Never raises: nothing was written by this descriptor."""
         if self.descriptor is not None:
             close(self.descriptor)
-
-
-def _open_by_link(path: str) -> int:
-    """Return a descriptor of the directory that a link of our own leads to. Raises ``OSError``.
-
-    Whoever else can make links there would choose which directory of ours is the cache.
-    """
-    if not hasattr(os, "O_PATH"):
-        return _open_beside_link(path)
-    link = os.open(path, os.O_PATH | _NO_FOLLOW)
-    try:
-        state = os.fstat(link)
-        if not stat.S_ISLNK(state.st_mode) or state.st_uid != os.geteuid():
-            raise NotADirectoryError(path)
-        target = os.readlink("", dir_fd=link)
-    finally:
-        close(link)
-    return os.open(os.path.join(os.path.dirname(path), target), _FOLDER_FLAGS)
-
-
-def _open_beside_link(path: str) -> int:
-    """Do the same where a link cannot be read by its own descriptor, as on macOS.
-
-    There the directory that it lies in must be one in which nobody else can exchange it.
-    """
-    folder, name = os.path.split(path)
-    above = os.open(folder, _FOLDER_FLAGS & ~_NO_FOLLOW)
-    try:
-        place = os.fstat(above)
-        state = os.stat(name, dir_fd=above, follow_symlinks=False)
-        if place.st_uid not in (0, os.geteuid()) or place.st_mode & 0o022:
-            raise PermissionError("can be exchanged by others")
-        if not stat.S_ISLNK(state.st_mode) or state.st_uid != os.geteuid():
-            raise NotADirectoryError(path)
-        return os.open(os.readlink(name, dir_fd=above), _FOLDER_FLAGS, dir_fd=above)
-    finally:
-        close(above)
 
 
 def is_reparse_point(state: os.stat_result) -> bool:

@@ -23,7 +23,8 @@ from docker_credential_ecr import __version__
 
 OTHER = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
 NAMES = [
-    *("executable", "docker", "auths", "config", "fallback", "registry name", "credentials"),
+    *("executable", "docker", "auths", "config", "variables", "fallback"),
+    *("registry name", "credentials"),
     *("cache", "log", "endpoint", "proxy", "clock", "identity", "token", "registry"),
 ]
 

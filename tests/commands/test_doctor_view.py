@@ -209,3 +209,59 @@ def test_a_cache_is_within_the_profile_or_not(folder: str, inside: bool) -> None
     assert not system.is_private_place(folder, {}, WINDOWS)
     assert system.is_private_place(folder, profile, LINUX)
     assert system.is_private_place(folder, profile, MACOS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("AWS_ECR_TIMEOUT", "abc", "AWS_ECR_TIMEOUT is not a number of seconds"),
+        ("AWS_ECR_TIMEOUT", "0.5", "AWS_ECR_TIMEOUT is not a number of seconds"),
+        ("AWS_ECR_BACKGROUND_REFRESH", "never", "AWS_ECR_BACKGROUND_REFRESH holds a word"),
+        ("AWS_ECR_IGNORE_CREDS_STORAGE", "1", 'only "true" has logins ignored'),
+        ("AWS_ECR_LOG_FORMAT", "text", 'only "json" changes the form'),
+        ("AWS_ECR_DISABLE_CACHE", "false", "switches the cache off whatever it holds"),
+    ],
+)
+def test_a_variable_that_means_nothing(
+    helper: Helper, env: dict[str, str], name: str, value: str, said: str
+) -> None:
+    """A value of our own variables that does nothing, or the contrary, is a warning."""
+    env[name] = value
+    (found,) = variables_found(helper)
+    assert found["state"] == "warning"
+    assert said in found["message"]
+    assert any(name in hint for hint in found["hints"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ECR_TIMEOUT", "5"),
+        ("AWS_ECR_BACKGROUND_REFRESH", "FALSE"),
+        ("AWS_ECR_IGNORE_CREDS_STORAGE", "True"),
+        ("AWS_ECR_LOG_FORMAT", ""),
+        ("AWS_ECR_DISABLE_CACHE", ""),
+    ],
+)
+def test_a_variable_that_means_something(
+    helper: Helper, env: dict[str, str], name: str, value: str
+) -> None:
+    """What a variable may hold is not complained of."""
+    env[name] = value
+    (found,) = variables_found(helper)
+    assert found["state"] == "ok"
+
+
+def variables_found(helper: Helper) -> list[dict[str, str]]:
+    """Return doctor's findings on our variables."""
+    report = json.loads(helper("doctor", "--offline", "--json", HOST).stdout)
+    return [check for check in report["checks"] if check["name"] == "variables"]
+
+
+def test_a_cache_that_cannot_be_made(helper: Helper, env: dict[str, str]) -> None:
+    """A cache that no pull will be able to make is a warning, not "not there yet"."""
+    env["AWS_ECR_CACHE_DIR"] = "/proc/1/none/cache"  # of a file system that lets nobody write
+    report = json.loads(helper("doctor", "--offline", "--json", HOST).stdout)
+    (found,) = [check for check in report["checks"] if check["name"] == "cache"]
+    assert found["state"] == "warning"
+    assert "every pull asks AWS" in found["message"]

@@ -3,7 +3,7 @@
 from ... import __version__
 from ...errors import HelperError
 from .. import registries
-from . import here, there
+from . import here, there, variables
 from .context import ERROR, SKIPPED, Context, Finding, Skip, server
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ CHECKS: "tuple[tuple[str, Callable[[Context], Iterator[Finding]]], ...]" = (
     ("docker", here.docker_asks),
     ("auths", here.logins),
     ("config", here.our_file),
+    ("variables", variables.ours),
     ("fallback", here.other_helper),
     ("registry name", here.name),
     ("credentials", there.aws_credentials),

@@ -219,7 +219,7 @@ def tokens_kept(context: "Context") -> "Iterator[Finding]":
     shown = one_line(folder)
     if not os.path.isdir(folder):
         if not os.path.lexists(folder):
-            yield Finding(OK, f'"{shown}", not there yet')
+            yield _to_be_made(folder)
         else:
             message = f'"{shown}" is not a directory'
             yield Finding(ERROR, message, f"remove it: {system.remove(folder)}")
@@ -243,6 +243,21 @@ def tokens_kept(context: "Context") -> "Iterator[Finding]":
         yield Finding(WARNING, message, f"run: {system.make_writable(folder)}")
         return
     yield Finding(OK, f'"{shown}", {_inventory(folder, context)}')
+
+
+def _to_be_made(folder: str) -> Finding:
+    """Return the finding on a cache that the next pull is to make."""
+    above = os.path.dirname(folder)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if os.access(above, os.W_OK | os.X_OK):
+        return Finding(OK, f'"{one_line(folder)}", not there yet')
+    return Finding(
+        WARNING,
+        f'"{one_line(folder)}" cannot be made, as "{one_line(above)}" cannot be written: '
+        "every pull asks AWS",
+        "set AWS_ECR_CACHE_DIR to a directory that can be written",
+    )
 
 
 def log(context: "Context") -> "Iterator[Finding]":

@@ -15,8 +15,11 @@ SUMMARY = "have Docker ask this helper"
 DESCRIPTION = """\
 Write this helper into Docker's configuration, ~/.docker/config.json or the
 one in the directory DOCKER_CONFIG, for the named registries (credHelpers) or
-for all of them (credsStore). Everything else in the file stays as it is."""
+for all of them (credsStore). Everything else in the file stays as it is.
+Without a registry: those of your account, and of the accounts that config.toml
+names, in your region."""
 EXAMPLE = """\
+  docker-credential-ecr configure --regions eu-west-1,us-east-1
   docker-credential-ecr configure 123456789012.dkr.ecr.us-east-1.amazonaws.com
   docker-credential-ecr configure --all --dry-run
   docker-credential-ecr configure --remove
@@ -39,6 +42,11 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
         "the fallback in config.toml, for those that are not ECR",
     )
     parser.add_argument(
+        "--regions",
+        metavar="REGION,...",
+        help="without a registry: the regions, in place of yours",
+    )
+    parser.add_argument(
         "--remove",
         action="store_true",
         help="take back what this command did: for the named registries, or all",
@@ -54,12 +62,14 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     """Carry the command out. Raises ``HelperError``."""
     if arguments.all and arguments.registries:
         raise HelperError("--all is for every registry, yet registries are named", "leave one out")
-    if not (arguments.all or arguments.registries or arguments.remove):
+    if arguments.regions is not None and (
+        arguments.all or arguments.registries or arguments.remove
+    ):
         raise HelperError(
-            "no registry is named",
-            "name one, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com",
-            "or have Docker ask for every registry: docker-credential-ecr configure --all",
+            "--regions is for when no registry is named, and all or some are", "leave one out"
         )
+    if not (arguments.all or arguments.registries or arguments.remove):
+        arguments.registries = _offered(arguments.regions, console)
     if arguments.dry_run:
         _plan(arguments, console).show(console)
         return 0
@@ -75,6 +85,21 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
                 if attempt == _ATTEMPTS:
                     raise
     return 0
+
+
+def _offered(regions: str | None, console: "Console") -> list[str]:
+    """Return the registries of the caller, who has named none. Raises ``HelperError``."""
+    try:
+        return registries.of_the_caller(
+            console.environ, [] if regions is None else regions.split(",")
+        )
+    except HelperError as error:
+        raise HelperError(
+            f"no registry is named, and yours is not known: {error.reason}",
+            *error.hints,
+            "or name one, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com",
+            "or have Docker ask for every registry: docker-credential-ecr configure --all",
+        ) from None
 
 
 def _plan(arguments: "argparse.Namespace", console: "Console") -> Plan:

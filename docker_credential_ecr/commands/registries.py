@@ -8,7 +8,7 @@ from . import survey, system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def server_of(text: str, environ: "Mapping[str, str]") -> str:
@@ -72,6 +72,37 @@ def default_registry(environ: "Mapping[str, str]") -> str:
             "name the registry, or set AWS_REGION",
         )
     return host
+
+
+def of_the_caller(environ: "Mapping[str, str]", regions: "Sequence[str]") -> list[str]:
+    """Return the private registries of the caller's account, and of those that config.toml names.
+
+    In ``regions``, or in the caller's own without any. Raises ``HelperError``.
+    """
+    from .. import settings
+
+    rules = settings.load(environ).rules
+    wrong = next((region for region in regions if not registry.domain(region)), None)
+    if wrong is not None:
+        raise HelperError(
+            f'"{one_line(wrong)}" is not an AWS region',
+            "write regions with commas between them, as in --regions eu-west-1,us-east-1",
+        )
+    who = survey.caller(environ)
+    if not regions and not who.region:
+        return [default_registry(environ)]  # says what is missing
+    found = [registry.private_host(who.account, region) for region in regions or [who.region]]
+    for rule in rules:
+        account = rule.match.partition(".")[0]
+        if rule.registry or "*" in account or not account.isdecimal():
+            continue
+        exact = registry.parse(rule.match)
+        if exact is not None:
+            found.append(rule.match)
+            continue
+        names = [registry.private_host(account, region) for region in regions or [who.region]]
+        found += [name for name in names if rule.matches(name)]
+    return list(dict.fromkeys(found))
 
 
 def rules_path(environ: "Mapping[str, str]") -> str:

@@ -5,7 +5,7 @@ _docker_credential_ecr() {
         words='configure doctor status token refresh completion kubelet get store erase list version --help --version'
     else
         case ${COMP_WORDS[1]} in
-        configure) words='-h --help --all --remove --dry-run' ;;
+        configure) words='-h --help --all --regions --remove --dry-run' ;;
         doctor) words='-h --help --offline --json' ;;
         status) words='-h --help --json' ;;
         token) words='-h --help --header --password --docker-config' ;;

@@ -11,6 +11,7 @@ complete -c docker-credential-ecr -n __fish_use_subcommand -l help -s h
 complete -c docker-credential-ecr -n __fish_use_subcommand -l version
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from configure' -s h -l help -d 'show the help'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from configure' -l all -d 'have Docker ask for every registry'
+complete -c docker-credential-ecr -n '__fish_seen_subcommand_from configure' -l regions -d 'without a registry: the regions, in place of yours'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from configure' -l remove -d 'take back what this command did: for the named registries, or all'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from configure' -l dry-run -d 'write nothing'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from doctor' -s h -l help -d 'show the help'

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from fake_aws import FakeAWS
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root, write
@@ -502,6 +503,9 @@ def test_a_mapped_name(helper: Helper, config: Path, home: Path) -> None:
         (("--all", HOST), "--all is for every registry"),
         (("http://user:canary@" + HOST,), "is not the name of a registry"),
         (("docker.io",), '"docker.io" is not an ECR registry'),
+        (("--regions", "mars"), '"mars" is not an AWS region'),
+        (("--regions", "eu-west-1", "--all"), "--regions is for when no registry is named"),
+        (("--regions", "eu-west-1", HOST), "--regions is for when no registry is named"),
         (("--al",), 'configure does not have an option "--al"'),
     ],
 )
@@ -514,6 +518,52 @@ def test_misuse(helper: Helper, config: Path, arguments: tuple[str, ...], reason
     assert "docker-credential-ecr: hint: " in done.stderr
     assert "canary" not in done.stderr
     assert not config.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "regions"),
+    [
+        ((), ["eu-west-1"]),
+        (("--regions", "us-east-1"), ["us-east-1"]),
+        (("--regions", "us-east-1,cn-north-1"), ["us-east-1", "cn-north-1"]),
+    ],
+)
+def test_without_a_registry(
+    helper: Helper,
+    aws: FakeAWS,
+    config: Path,
+    env: dict[str, str],
+    arguments: tuple[str, ...],
+    regions: list[str],
+) -> None:
+    """Without a registry it is those of the caller's account, in its region or those named."""
+    env["AWS_REGION"] = "eu-west-1"
+    assert helper("configure", *arguments).status == 0
+    domains = {"cn-north-1": "amazonaws.com.cn"}
+    assert list(json.loads(read(config))["credHelpers"]) == [
+        f"123456789012.dkr.ecr.{region}.{domains.get(region, 'amazonaws.com')}"
+        for region in regions
+    ]
+
+
+def test_without_a_registry_the_accounts_of_config_toml_too(
+    helper: Helper, aws: FakeAWS, config: Path, env: dict[str, str], home: Path
+) -> None:
+    """Rules name accounts: their registries are found where a rule is for them, and no others."""
+    env["AWS_REGION"] = "eu-west-1"
+    matches = {
+        "210987654321.dkr.ecr.*.amazonaws.com": "210987654321.dkr.ecr.eu-west-1.amazonaws.com",
+        "310987654321.dkr.ecr.us-west-2.amazonaws.com": "310987654321.dkr.ecr.us-west-2.amazonaws.com",
+        "410987654321.dkr.ecr.us-*-2.amazonaws.com": None,
+        "*.dkr.ecr.*.amazonaws.com": None,
+    }
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    write(rules, "".join(f'[[registry]]\nmatch = "{m}"\nprofile = "a"\n' for m in matches))
+    assert helper("configure").status == 0
+    assert list(json.loads(read(config))["credHelpers"]) == [
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+        *filter(None, matches.values()),
+    ]
 
 
 def test_remove_with_a_broken_file_of_ours(helper: Helper, config: Path, home: Path) -> None:

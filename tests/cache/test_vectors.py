@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import vectors
 from _pytest.mark import ParameterSet
-from kit import HOUR, LIFE, Helper, write
+from kit import HOUR, LIFE, Helper, processes_below, until, write
 from vectors import Vector
 
 from docker_credential_ecr import cache, registry, server_url, tokens
@@ -56,6 +56,7 @@ def place() -> Iterator[Path]:
     root = folder / "root"
     root.mkdir()
     yield root
+    until(lambda: not processes_below(folder), "a renewal has not left")
     shutil.rmtree(folder)
 
 

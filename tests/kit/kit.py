@@ -289,6 +289,22 @@ def secrets_kept(folder: Path, secrets: Iterable[str]) -> list[Path]:
     return [path for path in files if any(secret in path.read_bytes() for secret in wanted)]
 
 
+def processes_below(folder: Path) -> list[int]:
+    """Return the processes in whose environment a variable names ``folder`` or what is in it.
+
+    Renewals behind an answer: whoever removes the folder must wait until they have left.
+    """
+    found = []
+    for name in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            variables = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # gone meanwhile
+        if any(v.partition(b"=")[2].startswith(os.fsencode(folder)) for v in variables):
+            found.append(int(name))
+    return found
+
+
 def processes_with(variable: str) -> list[int]:
     """Return the processes in whose environment ``variable`` (``NAME=value``) stands."""
     found = []

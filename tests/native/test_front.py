@@ -14,7 +14,20 @@ import pytest
 import vectors
 from _pytest.mark import ParameterSet
 from front import DRIVERS, DUE, LATE, Probe, compile_front
-from kit import ELSEWHERE, HOST, HOUR, LIFE, PATIENCE, Helper, give, login, need, write
+from kit import (
+    ELSEWHERE,
+    HOST,
+    HOUR,
+    LIFE,
+    PATIENCE,
+    Helper,
+    give,
+    login,
+    need,
+    processes_below,
+    until,
+    write,
+)
 from vectors import Vector
 
 from docker_credential_ecr.cache import boot, state_of, variable
@@ -43,6 +56,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir(0o711)
     (folder / "root").mkdir()
     yield folder / "root"
+    until(lambda: not processes_below(folder), "a renewal has not left")
     shutil.rmtree(folder)
 
 

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..ecr.request import Caller
+
 
 def server_of(text: str, environ: "Mapping[str, str]") -> str:
     """Return the registry that the user names, as Docker writes it: host, or host:port.
@@ -64,7 +66,10 @@ def written(text: str) -> str:
 
 def default_registry(environ: "Mapping[str, str]") -> str:
     """Return the private registry of the caller's account and region. Raises ``HelperError``."""
-    who = survey.caller(environ)
+    return _default_of(survey.caller(environ))
+
+
+def _default_of(who: "Caller") -> str:
     host = registry.private_host(who.account, who.region) if who.region else ""
     if registry.parse(host) is None:
         raise HelperError(
@@ -89,18 +94,18 @@ def of_the_caller(environ: "Mapping[str, str]", regions: "Sequence[str]") -> lis
             "write regions with commas between them, as in --regions eu-west-1,us-east-1",
         )
     who = survey.caller(environ)
-    if not regions and not who.region:
-        return [default_registry(environ)]  # says what is missing
-    found = [registry.private_host(who.account, region) for region in regions or [who.region]]
+    if not regions:
+        _default_of(who)  # says so where there is no region
+        regions = [who.region]
+    found = [registry.private_host(who.account, region) for region in regions]
     for rule in rules:
         account = rule.match.partition(".")[0]
         if rule.registry or "*" in account or not account.isdecimal():
             continue
-        exact = registry.parse(rule.match)
-        if exact is not None:
+        if registry.parse(rule.match) is not None:
             found.append(rule.match)
             continue
-        names = [registry.private_host(account, region) for region in regions or [who.region]]
+        names = [registry.private_host(account, region) for region in regions]
         found += [name for name in names if rule.matches(name)]
     return list(dict.fromkeys(found))
 

@@ -44,7 +44,7 @@ import signal
 import subprocess
 import sysconfig
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -294,24 +294,23 @@ def processes_below(folder: Path) -> list[int]:
 
     Renewals behind an answer: whoever removes the folder must wait until they have left.
     """
-    found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            variables = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue  # gone meanwhile
-        if any(v.partition(b"=")[2].startswith(os.fsencode(folder)) for v in variables):
-            found.append(int(name))
-    return found
+    place = os.fsencode(folder)
+    return [
+        process
+        for process, variables in _environments()
+        if any(variable.partition(b"=")[2].startswith(place) for variable in variables)
+    ]
 
 
 def processes_with(variable: str) -> list[int]:
     """Return the processes in whose environment ``variable`` (``NAME=value``) stands."""
-    found = []
+    return [process for process, variables in _environments() if variable.encode() in variables]
+
+
+def _environments() -> Iterator[tuple[int, list[bytes]]]:
+    """Yield each process that may be looked at, and the variables that it was started with."""
     for name in filter(str.isdecimal, os.listdir("/proc")):
         try:
-            if variable.encode() in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                found.append(int(name))
+            yield int(name), Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
         except OSError:
             continue  # gone meanwhile
-    return found

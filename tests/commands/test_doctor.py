@@ -16,7 +16,7 @@ from typing import Self
 
 import pytest
 from fake_aws import FakeAWS
-from kit import EXECUTABLE, HOST, Helper, login, need
+from kit import EXECUTABLE, HOST, ROLE, Helper, login, need, without_keys, write
 from proxy import Proxy
 
 from docker_credential_ecr import __version__
@@ -539,6 +539,35 @@ def test_the_default_registry(whole: Helper, config: Path, env: dict[str, str]) 
     report = Report(whole)
     report.expect("registry name", "error", 'no AWS profile "nowhere"', "list-profiles")
     assert report.states("error") == ["registry name"]
+
+
+@pytest.mark.parametrize("variable", ["", "AWS_REGION", "AWS_DEFAULT_REGION"])
+@pytest.mark.parametrize("source", ["source_profile = keys", "web_identity_token_file = {}"])
+def test_sts_has_a_region_of_somebodys(
+    whole: Helper, aws: FakeAWS, home: Path, env: dict[str, str], variable: str, source: str
+) -> None:
+    """STS is asked in either variable's region, else the registry's: never "you must specify one".
+
+    botocore reads AWS_DEFAULT_REGION alone, and a profile with a role has no registry to go by.
+    """
+    without_keys(env)
+    web_token = write(home / "token", "a.b.c")
+    write(
+        home / ".aws" / "config",
+        f"[profile puller]\nrole_arn = {ROLE}\n{source.format(web_token)}\n"
+        "[profile keys]\naws_access_key_id = AKIAKEYS\naws_secret_access_key = secret\n",
+    )
+    env["AWS_PROFILE"] = "puller"
+    if variable:
+        env[variable] = "eu-west-1"
+    report = Report(whole, HOST)
+    assert report.status == 0, report.text
+    pull = whole.get()
+    assert pull.status == 0, pull.stderr
+    asked = {
+        call.region for call in aws.calls if call.operation in ("AssumeRole", "GetCallerIdentity")
+    }
+    assert asked == {"eu-west-1" if variable else "us-east-1"}
 
 
 def test_docker_file_is_broken(whole: Helper, config: Path) -> None:

@@ -12,6 +12,7 @@ from stack import (
     DUAL_STACK_FIPS,
     Client,
     docker_clients,
+    vfs,
 )
 
 
@@ -19,17 +20,6 @@ def listed(client: Client) -> set[str]:
     """The hosts whose tokens the user has on disk."""
     answer = json.loads(client.run("docker-credential-ecr", "list", check=True).stdout)
     return {host.removeprefix("https://") for host in answer}
-
-
-def vfs(client: str) -> list[str]:
-    """Podman or Buildah with storage in the namespaces' own /run: no mounts, short paths."""
-    storage = f"/run/{client}"
-    return [
-        need(client),
-        "--storage-driver=vfs",
-        f"--root={storage}/storage",
-        f"--runroot={storage}/run",
-    ]
 
 
 @pytest.mark.parametrize("docker", docker_clients())

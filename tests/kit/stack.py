@@ -69,6 +69,17 @@ def docker_clients() -> list[str]:
     return sorted(str(place) for place in found.values()) or ["docker"]
 
 
+def vfs(client: str) -> list[str]:
+    """Podman or Buildah with storage in the namespaces' own /run: no mounts, short paths."""
+    storage = f"/run/{client}"
+    return [
+        need(client),
+        "--storage-driver=vfs",
+        f"--root={storage}/storage",
+        f"--runroot={storage}/run",
+    ]
+
+
 class Stack:
     """The namespaces and what runs in them."""
 

@@ -90,6 +90,7 @@ audit: .tools-venv/.requirements ## ask for known vulnerabilities of what is req
 $(BIN)/python: $(VENV)/.requirements FORCE
 	@rm -rf build *.egg-info # setuptools would install what it built before
 	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --force-reinstall .
+	@cp tests/kit/bare_threads.py $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
 $(VENV)/.requirements: requirements/test.txt requirements/build.txt
 	@$(PYTHON) -m venv $(VENV)

@@ -15,9 +15,9 @@ wherever that can show it.
     tests/faults/      proofs: a fault at every call, nothing to be had, many at once
     tests/mutants/     whether the tests notice: the program changed, one thing at a time
     tests/windows/     the everyday way on Windows, by Wine (make test-windows)
-    tests/native/      the native executable, and what it is built from (make test-native)
     tests/e2e/         real clients against real registries, in namespaces of their own
-    tests/native/      the native front: as the vectors say, as Python does, under faults and fuzzing
+    tests/native/      the native front: as the vectors say, as Python does, under faults and
+                       fuzzing; the native executable, and what it is built from (make test-native)
     tests/vectors/     what every reader of the cache decides, as files: see README.md there
     tests/kit/         this kit: modules that tests import by their plain names
 

@@ -28,7 +28,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
-from docker_credential_ecr import renewal, schedule
+from docker_credential_ecr import deadline, renewal, schedule
 from docker_credential_ecr.ecr import retries
 
 MINUTE, HOUR, DAY = 60, 3600, 86400  # seconds
@@ -195,12 +195,12 @@ class OurNode(Node):
     def get(self, at: float) -> Calls:
         self.pause = 0.0
         if at >= self.expires:
-            until = at + renewal.TIMEOUT
+            until = at + deadline.TIMEOUT
             at = yield from self.tries(at, retries.FAULT_CALLS, retries.THROTTLED_CALLS, until)
             return at
         self.pause = schedule.pause(at, int(self.expires), self.draw())
         behind = at < self.renew
-        done = yield from self.tries(at, 1, 1, at + renewal.SPARE_SHARE * renewal.TIMEOUT)
+        done = yield from self.tries(at, 1, 1, at + renewal.SPARE_SHARE * deadline.TIMEOUT)
         return at if behind else done
 
     def tries(self, at: float, failed: int, throttled: int, until: float) -> Calls:

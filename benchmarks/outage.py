@@ -28,7 +28,7 @@ from kit import CALL, HOST, HOUR, SYSTEM_PATH, Helper, age, entries
 
 HERD = 10  # pulls at once
 LIMIT = 2.0  # seconds, the longest that a pull with a valid token may wait
-BARE_LIMIT = 25.0  # seconds, the longest for one without: docker_credential_ecr.renewal.TIMEOUT
+BARE_LIMIT = 25.0  # seconds, the longest for one without: docker_credential_ecr.deadline.TIMEOUT
 SETTLE = 30.0  # seconds within which what runs behind the answers has ended
 
 WELL = "well"

@@ -10,15 +10,17 @@ import threading
 import time
 
 from . import PROGRAM
-from .errors import Unavailable
+from .errors import HelperError, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import TypeVar
 
     T = TypeVar("T")
 
+TIMEOUT = 25.0  # seconds for everything: the kubelet kills at 60, people sooner
+TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
 # Seconds: a wait that a signal must end is cut into these (Windows delivers Ctrl-C in between), and
 # a step with a limit of its own is looked at as often.
 _SLICE = 0.25
@@ -127,3 +129,20 @@ class Deadline:
             "check the network, the proxy and VPC endpoint settings, and that file systems respond",
             "set AWS_ECR_TIMEOUT to a larger number of seconds if the service is only slow",
         )
+
+
+def timeout_of(environ: "Mapping[str, str]") -> float:
+    """Return the seconds that an answer may take: ``AWS_ECR_TIMEOUT`` or 25."""
+    text = environ.get("AWS_ECR_TIMEOUT")
+    if not text:
+        return TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= TIMEOUT_LIMIT:
+        raise HelperError(
+            "AWS_ECR_TIMEOUT is not a number of seconds from 1 to 600",
+            "unset AWS_ECR_TIMEOUT, or set it to a number such as 25",
+        )
+    return seconds

@@ -20,18 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LEFTOVER_AGE = 600  # seconds; no process of ours lives so long
-CLAIM_LIMIT = 1800  # seconds that a claim lasts at most
 TRIES = 50  # of 10 ms: Windows lets nobody replace what somebody else is reading
 _WAIT = 0.01  # seconds between two of them
 _POSIX = os.name == "posix"
 _REMAKES = 10  # times that a directory is made again: sweeps are rare
-_NEWBORN = 10  # seconds in which a claim that was made gets its time
 _MASK = 0o077  # for all that we make: whatever the caller's umask is
 _ERASED = ".erased"
-_CLAIM = ".renewal"
-LOCKS = ".locks"
+CLAIM = ".renewal"
 _NOT_OURS = (None, errno.ELOOP)
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def no_directory(environ: "Mapping[str, str]") -> tuple[str, str]:
@@ -73,7 +70,7 @@ def _in_folder(folder: str, host: str, work: "Callable[[Folder], None]") -> bool
     """
     for _ in range(_REMAKES):
         try:
-            place = _make(folder, host)
+            place = make(folder, host)
             try:
                 work(place)
             finally:
@@ -158,76 +155,10 @@ def forget(folder: str, token: Token) -> bool:
     except OSError as error:
         return _is_none_of_ours(error)
     try:
-        remove(place, f".{token.name}{_CLAIM}")
+        remove(place, f".{token.name}{CLAIM}")
         return remove(place, token.name)
     finally:
         place.close()
-
-
-def claim(folder: str, token: Token, now: float, life: float, *, unwritable: bool) -> bool:
-    """Return whether the caller may renew ``token`` while it is valid: one in ``life`` seconds.
-
-    A claim is a file beside the entry, so it works between processes; its time of modification is
-    when it ends. Where none can be written, and so nobody has one, the answer is ``unwritable``.
-    """
-    name = f".{token.name}{_CLAIM}"
-    try:
-        place = opened(folder, token.host)
-    except OSError:
-        return unwritable
-    try:
-        for _ in range(2):
-            try:
-                descriptor = place.open(name, _NEW)
-            except FileExistsError:
-                # By our clock, and not a file server's: we have set it. One that ends later than
-                # any of ours does is of a clock that was wrong.
-                # One that was made this moment does not have its time yet.
-                if -_NEWBORN < place.state(name).st_mtime - now <= CLAIM_LIMIT:
-                    return False
-                if not remove(place, name):
-                    break
-            else:
-                cache.close(descriptor)
-                _set_time(place, name, now + min(life, CLAIM_LIMIT))
-                return True
-    except FileNotFoundError:
-        return False  # its owner is done
-    except OSError:
-        pass
-    finally:
-        place.close()
-    return unwritable
-
-
-def release(folder: str, token: Token) -> None:
-    """Give a claim back: the next one may try at once."""
-    try:
-        place = opened(folder, token.host)
-    except OSError:
-        return
-    remove(place, f".{token.name}{_CLAIM}")
-    place.close()
-
-
-def lock(folder: str, name: str) -> int | None:
-    """Return a descriptor of the file that is locked to be the one who asks AWS, or ``None``.
-
-    ``name`` is 16 hexadecimal digits. The lock is the kernel's: it ends with its holder.
-    """
-    try:
-        place = _make(folder, LOCKS)
-        try:
-            descriptor = place.open(name, os.O_RDWR | os.O_CREAT)
-            if cache.file_fault(os.fstat(descriptor)):
-                cache.close(descriptor)
-                return None
-            _set_time(place, name, time.time())  # in use: not to be swept
-        finally:
-            place.close()
-    except OSError:
-        return None
-    return descriptor
 
 
 def _format(token: Token) -> bytes | None:
@@ -256,7 +187,7 @@ def _put(place: Folder, name: str, data: bytes) -> None:
     # Drawn, not the process id: containers that share a cache have equal ones.
     beside = f".{name.removeprefix('.')}.{os.urandom(8).hex()}"
     try:
-        descriptor = place.open(beside, _NEW)
+        descriptor = place.open(beside, NEW)
         try:
             if _POSIX:
                 os.fchmod(descriptor, cache.FILE_MODE)  # a umask may have taken the owner's part
@@ -266,7 +197,7 @@ def _put(place: Folder, name: str, data: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)  # where a file server says that it could not write
-        _set_time(place, beside, time.time())  # by our clock, and not a file server's
+        set_time(place, beside, time.time())  # by our clock, and not a file server's
         again(lambda: _rename(place, beside, name))
     except OSError:
         remove(place, beside)
@@ -283,7 +214,7 @@ def _rename(place: Folder, old: str, new: str) -> None:
     )
 
 
-def _set_time(place: Folder, name: str, when: float) -> None:
+def set_time(place: Folder, name: str, when: float) -> None:
     """Give a file a time of modification, in epoch seconds."""
     if place.descriptor is None:  # pragma: no cover - Windows
         os.utime(place.prefix + name, (when, when))
@@ -329,7 +260,7 @@ def opened(folder: str, host: str) -> Folder:
         whole.close()
 
 
-def _make(folder: str, name: str) -> Folder:
+def make(folder: str, name: str) -> Folder:
     """Return the directory ``name`` of the cache, made if need be, for the owner only.
 
     The same goes for the cache, and for what leads to it, where we make that. Raises ``OSError``.
@@ -392,13 +323,13 @@ def is_ours(name: str) -> bool:
         return True
     entry, _, end = name[1:].partition(".")
     # Version 1.0 named temporaries by process ids.
-    ends = end == _CLAIM[1:] or cache.is_entry(end) or (end.isascii() and end.isdigit())
+    ends = end == CLAIM[1:] or cache.is_entry(end) or (end.isascii() and end.isdigit())
     return name[:1] == "." and ends and (cache.is_entry(entry) or entry == _ERASED[1:])
 
 
 def is_temporary(name: str) -> bool:
     """Whether a name of ours is that of an entry or a mark which is being written."""
-    return name[0] == "." and name != _ERASED and not name.endswith(_CLAIM)
+    return name[0] == "." and name != _ERASED and not name.endswith(CLAIM)
 
 
 def age(place: Folder, name: str, now: float) -> float:

@@ -9,7 +9,7 @@ https://kubernetes.io/docs/reference/config-api/kubelet-credentialprovider.v1/
 import time
 
 from . import PROGRAM, USER, keys, renewal, server_url, tokens
-from .deadline import Deadline
+from .deadline import Deadline, timeout_of
 from .errors import Answer, CredentialsNotFound, HelperError, one_line
 
 TYPE_CHECKING = False
@@ -53,7 +53,7 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
         trace.note(environ, "kubelet", host=host, of="node" if of_node else "service account")
     if host is not None:
         # Two seconds are for what comes after, so that the error names the host.
-        deadline = Deadline(min(renewal.timeout_of(environ), whole.left - 2), f'"{host}"')
+        deadline = Deadline(min(timeout_of(environ), whole.left - 2), f'"{host}"')
         try:
             if of_node:
                 token = tokens.authorize(host, environ, deadline)

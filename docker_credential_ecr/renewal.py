@@ -5,9 +5,9 @@ Behind the one lazy import of ``tokens``: a hit never comes here.
 
 import time
 
-from . import cache, keeping, registry, schedule, sweeping
+from . import cache, claims, keeping, registry, schedule, sweeping
 from .cache import Token
-from .deadline import Deadline, Stuck
+from .deadline import Deadline, Stuck, timeout_of
 from .errors import (
     CredentialsNotFound,
     Denied,
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .ecr.replies import Issued
     from .rule import Rule
 
-TIMEOUT = 25.0  # seconds for everything: the kubelet kills at 60, people sooner
-TIMEOUT_LIMIT = 600.0  # seconds, the most that AWS_ECR_TIMEOUT may ask for
 LOCK_SHARE = 0.35  # of the time-out; a lock that cannot be had by then is done without
 # Seconds between two looks for the token that another process is fetching: from, to. They grow, as
 # a herd of 200 that looks every 20 ms leaves no processor to the one that fetches.
@@ -64,7 +62,7 @@ def before_answer(
             return token
         raise
     except HelperError:
-        keeping.release(folder, token)
+        claims.release(folder, token)
         raise
 
 
@@ -164,23 +162,6 @@ def for_service_account(
     return deadline.run(work)
 
 
-def timeout_of(environ: "Mapping[str, str]") -> float:
-    """Return the seconds that an answer may take: ``AWS_ECR_TIMEOUT`` or 25."""
-    text = environ.get("AWS_ECR_TIMEOUT")
-    if not text:
-        return TIMEOUT
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1 <= seconds <= TIMEOUT_LIMIT:
-        raise HelperError(
-            "AWS_ECR_TIMEOUT is not a number of seconds from 1 to 600",
-            "unset AWS_ECR_TIMEOUT, or set it to a number such as 25",
-        )
-    return seconds
-
-
 class _Renewal:
     """One token for one host and one identity: found, copied, or fetched and kept."""
 
@@ -232,7 +213,7 @@ class _Renewal:
         The first who holds the lock asks AWS; the others look again until it has.
         """
         self.deadline.doing(_READING, cache.DISK_LIMIT)
-        lock = keeping.lock(folder, _file_name(f"{self.where.scope}\n{self.identity}\n{self.name}"))
+        lock = claims.lock(folder, _file_name(f"{self.where.scope}\n{self.identity}\n{self.name}"))
         begun = time.monotonic()
         end = begun + LOCK_SHARE * self.deadline.left
         pause = _POLL_FROM
@@ -317,7 +298,7 @@ class _Renewal:
 
             trace.kept(self.environ, token, written=written)
         for kept in old:
-            keeping.release(folder, kept)
+            claims.release(folder, kept)
         sweeping.sweep(folder)
 
     def _forget(self, folder: str) -> None:

@@ -3,7 +3,7 @@
 import os
 import time
 
-from . import keeping
+from . import claims
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,17 +46,17 @@ def pause(now: float, expires: int, draw: float) -> float:
     ``draw`` is a random number from 0 up to 1.
     """
     share = _PAUSE_FROM + (_PAUSE_TO - _PAUSE_FROM) * draw
-    return min(max(share * (expires - now), _PAUSE_LEAST), keeping.CLAIM_LIMIT)
+    return min(max(share * (expires - now), _PAUSE_LEAST), claims.CLAIM_LIMIT)
 
 
 def claim(folder: str, token: "Token", *, unwritable: bool) -> bool:
     """Return whether the caller is the one to renew ``token`` now, while it is valid.
 
-    ``unwritable`` is the answer where no claim can be written. See ``keeping.claim``.
+    ``unwritable`` is the answer where no claim can be written. See ``claims.claim``.
     """
     now = time.time()
     life = pause(now, token.expires, draw())
-    return keeping.claim(folder, token, now, life, unwritable=unwritable)
+    return claims.claim(folder, token, now, life, unwritable=unwritable)
 
 
 def draw() -> float:

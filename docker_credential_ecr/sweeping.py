@@ -3,7 +3,7 @@
 import os
 import time
 
-from . import cache, keeping
+from . import cache, claims, keeping
 from .cache import Folder
 
 ENTRIES_PER_HOST = 64  # identities kept for one host; the oldest go first
@@ -43,7 +43,7 @@ def _sweep(place: Folder, now: float) -> bool:
             continue
         # A temporary has a writer for as long as a process may live, all else as long as a token.
         limit = keeping.LEFTOVER_AGE if keeping.is_temporary(name) else cache.TOKEN_LIFE
-        if not -keeping.CLAIM_LIMIT <= since <= limit:
+        if not -claims.CLAIM_LIMIT <= since <= limit:
             left |= not keeping.remove(place, name)
             continue
         left = True
@@ -56,7 +56,7 @@ def _sweep(place: Folder, now: float) -> bool:
 
 def _sweep_locks(folder: str, now: float) -> None:
     try:
-        place = keeping.opened(folder, keeping.LOCKS)
+        place = keeping.opened(folder, claims.LOCKS)
     except OSError:
         return
     try:

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..ecr.request import Caller
+    from ..ecr.inquiry import Caller
 
 
 def server_of(text: str, environ: "Mapping[str, str]") -> str:

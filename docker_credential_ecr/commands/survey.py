@@ -1,8 +1,7 @@
 """What AWS would say to the user's identity, asked within the time that an answer may take."""
 
-from ..deadline import Deadline
-from ..ecr import request
-from ..renewal import timeout_of
+from ..deadline import Deadline, timeout_of
+from ..ecr import inquiry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,16 +13,16 @@ if TYPE_CHECKING:
 
 def survey(
     where: "Registry", rule: "Rule | None", environ: "Mapping[str, str]", *, offline: bool
-) -> request.Survey:
+) -> inquiry.Survey:
     """Return where credentials for ``where`` come from, and where requests go.
 
     ``offline`` asks only sources on this machine. Raises ``HelperError``.
     """
     deadline = Deadline(timeout_of(environ), f'"{where.host}"')
-    return deadline.run(lambda: request.survey(where, rule, environ, deadline, offline=offline))
+    return deadline.run(lambda: inquiry.survey(where, rule, environ, deadline, offline=offline))
 
 
-def caller(environ: "Mapping[str, str]", profile: str | None = None) -> request.Caller:
+def caller(environ: "Mapping[str, str]", profile: str | None = None) -> inquiry.Caller:
     """Return whom STS says that we are. Raises ``HelperError``."""
     deadline = Deadline(timeout_of(environ), "the caller's identity")
-    return deadline.run(lambda: request.caller(environ, deadline, profile))
+    return deadline.run(lambda: inquiry.caller(environ, deadline, profile))

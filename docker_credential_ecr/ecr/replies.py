@@ -4,7 +4,8 @@ import time
 
 from .. import USER, cache, registry
 from ..errors import Refused
-from .explanation import ENDPOINT_HINT, NotKeys
+from .explanation import NotKeys
+from .names import ENDPOINT_HINT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

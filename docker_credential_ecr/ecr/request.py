@@ -1,11 +1,12 @@
-"""A registry and a rule in, an authorization token out; and what can be learnt without one.
+"""A registry and a rule in, an authorization token out.
 
-Whatever botocore raises here leaves as one of our errors: ``_Request.explained`` is the only gate.
+Whatever botocore raises here leaves as one of our errors: ``Request.explained`` is the only gate.
 """
 
 from .. import PROGRAM, registry, server_url
 from ..errors import HelperError, Refused
 from . import explanation, session, sources
+from .names import Names
 from .replies import Issued, check_keys, checked, keys_of
 from .retries import Retries
 
@@ -29,33 +30,6 @@ _COMMERCIAL = ("amazonaws.com", "api.aws")
 _COMMERCIAL_SUFFIXES = tuple(f".{domain}" for domain in _COMMERCIAL)
 
 
-class Caller:
-    """Who the default identity is, as STS says; ``region`` is empty if none is configured."""
-
-    __slots__ = ("account", "arn", "method", "region")
-
-    def __init__(self, account: str, arn: str, region: str, method: str) -> None:
-        self.account = account
-        self.arn = arn
-        self.region = region
-        self.method = method  # botocore's name of the credentials' source
-
-
-class Survey:
-    """Where credentials come from (``method``, empty if nowhere), and where requests go."""
-
-    __slots__ = ("authorities", "endpoint", "method", "plain_endpoint", "profile")
-
-    def __init__(
-        self, method: str, profile: str, endpoint: str, plain_endpoint: str, authorities: str
-    ) -> None:
-        self.method = method
-        self.profile = profile
-        self.endpoint = endpoint
-        self.plain_endpoint = plain_endpoint  # without the user's endpoint settings
-        self.authorities = authorities  # a file of certificates, or empty
-
-
 def fetch(
     where: "Registry",
     rule: "Rule | None",
@@ -69,7 +43,7 @@ def fetch(
     ``once`` is for who has a valid token at hand: AWS that fails is not asked again. Raises
     ``HelperError``.
     """
-    request = _Request(environ, deadline, where=where, rule=rule, once=once)
+    request = Request(environ, deadline, where=where, rule=rule, once=once)
     method, end, conditions = request.identify()
     keys: dict[str, str] = {}
     if rule is not None and rule.role_arn:
@@ -93,68 +67,17 @@ def fetch_with_web_identity(
 
     For the kubelet's service accounts: nothing of it may be kept on disk. Raises ``HelperError``.
     """
-    request = _Request(environ, deadline, where=where, rule=rule)
+    request = Request(environ, deadline, where=where, rule=rule)
     keys, end = request.assume_role_with_web_identity(role_arn, session_name, identity_token)
     password, expires = request.token(keys)
     return Issued(password, expires, credentials_end=end, source="service-account", conditions=())
-
-
-def caller(
-    environ: "Mapping[str, str]", deadline: "Deadline", profile: str | None = None
-) -> Caller:
-    """Return who the identity of ``profile``, or the default one, is. Raises ``HelperError``."""
-    request = _Request(environ, deadline, profile=profile)
-    method, _, _ = request.identify()
-    answer = request.explained(lambda: request.client("sts").get_caller_identity())
-    region = request.configured_region
-    return Caller(str(answer["Account"]), str(answer["Arn"]), region, method)
-
-
-def survey(
-    where: "Registry",
-    rule: "Rule | None",
-    environ: "Mapping[str, str]",
-    deadline: "Deadline",
-    *,
-    offline: bool,
-) -> Survey:
-    """Return what would be done for ``where``. Raises ``HelperError``.
-
-    The credentials are obtained, but not used; ``offline`` asks only sources on this machine.
-    """
-    request = _Request(environ, deadline, where=where, rule=rule)
-
-    def work() -> Survey:
-        opened = request.session
-        deadline.doing(LOOKING)
-        if offline:
-            chain = opened.get_component("credential_provider")
-            present = [provider.METHOD for provider in chain.providers]
-            for source in sources.NETWORK:
-                if source in present:
-                    chain.remove(source)
-        credentials = opened.get_credentials()
-        if credentials is not None and not offline:
-            credentials.get_frozen_credentials()
-        endpoint = request.endpoint()
-        opened.set_config_variable("ignore_configured_endpoint_urls", "true")
-        request.rule = None
-        return Survey(
-            str(credentials.method) if credentials is not None else "",
-            str(request.profile or opened.get_config_variable("profile") or ""),
-            endpoint,
-            request.endpoint(),
-            session.authorities(opened, environ)[1],
-        )
-
-    return request.explained(work, looking=True)
 
 
 class _Stop(Exception):
     """Raised in the place of a request."""
 
 
-class _Request:
+class Request:
     """One request: the session that makes it, and the names by which its failures are explained.
 
     ``where`` is the registry that it is for, ``None`` if it asks who the caller is.
@@ -181,6 +104,7 @@ class _Request:
 
     @property
     def session(self) -> "Any":
+        """The session of botocore that makes it, loaded at the first look. Raises ``Refused``."""
         if self._session is None:
             self.deadline.doing("loading the AWS library")
             opened = session.load(self.profile, self.environ)
@@ -242,9 +166,9 @@ class _Request:
         except HelperError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever botocore raises is explained
-            raise explanation.explain(error, self._names(), looking=looking) from None
+            raise explanation.explain(error, self.names(), looking=looking) from None
 
-    def _names(self) -> explanation.Names:
+    def names(self) -> Names:
         """Return the names in a message, which must not fail because of its decoration."""
         chain: sources.Chain = ()
         profile = self.profile
@@ -257,7 +181,7 @@ class _Request:
         except Exception:  # noqa: BLE001, S110 - what is wrong with it is being explained
             pass
         of_rule = self.rule.role_arn if self.rule is not None else None
-        return explanation.Names(
+        return Names(
             host=self.where.host if self.where is not None else "",
             service=self.where.service if self.where is not None else "sts",
             profile=str(profile or ""),
@@ -278,7 +202,7 @@ class _Request:
             added = sources.of_chain(chain)
             credentials = opened.get_credentials()
             if credentials is None:
-                raise explanation.no_credentials(self._names())
+                raise explanation.no_credentials(self.names())
             found = credentials.get_frozen_credentials()
             check_keys(found.access_key, found.secret_key, found.token)
             method = str(credentials.method)

@@ -7,8 +7,9 @@ of another service, which costs more than the rest of a miss (benchmarks/README.
 import functools
 import os
 
-from .explanation import NoTerminal, TooLarge, is_elsewhere
+from .explanation import NoTerminal, TooLarge
 from .process import Process
+from .refusals import is_elsewhere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kit import HOST, LIFE, OTHER_ACCOUNT
 
-from docker_credential_ecr import cache, keeping, sweeping
+from docker_credential_ecr import cache, claims, keeping, sweeping
 
 NOW = 1_795_000_000  # epoch seconds
 NAME, OTHER_NAME = "0123456789abcdef", "fedcba9876543210"
@@ -239,8 +239,8 @@ def test_the_cache_itself_may_be_entered_by_all(folder: str) -> None:
     assert keep(folder, secret="bmV3")
     assert served(folder) == "bmV3"
     assert keep(folder, host=OTHER_ACCOUNT)
-    assert keeping.claim(folder, token(), NOW, 1, unwritable=False)
-    lock = keeping.lock(folder, NAME)
+    assert claims.claim(folder, token(), NOW, 1, unwritable=False)
+    lock = claims.lock(folder, NAME)
     assert lock is not None
     os.close(lock)
     assert keeping.erase(folder, HOST)
@@ -363,35 +363,35 @@ def test_how_long_a_claim_lasts(folder: str) -> None:
     keep(folder)
     claimed = token()
 
-    assert keeping.claim(folder, claimed, NOW, 100, unwritable=False)
+    assert claims.claim(folder, claimed, NOW, 100, unwritable=False)
     assert os.stat(path(folder, f".{NAME}.renewal")).st_mtime == NOW + 100
-    assert not keeping.claim(folder, claimed, NOW, 100, unwritable=True)
-    assert not keeping.claim(folder, claimed, NOW + 99, 100, unwritable=True)
+    assert not claims.claim(folder, claimed, NOW, 100, unwritable=True)
+    assert not claims.claim(folder, claimed, NOW + 99, 100, unwritable=True)
     # For ten seconds more it could be one that has just been made, and has no time yet.
-    assert not keeping.claim(folder, claimed, NOW + 109, 100, unwritable=True)
-    assert keeping.claim(folder, claimed, NOW + 110, 100, unwritable=False)
-    keeping.release(folder, claimed)
-    assert keeping.claim(folder, claimed, NOW, 100, unwritable=False)
+    assert not claims.claim(folder, claimed, NOW + 109, 100, unwritable=True)
+    assert claims.claim(folder, claimed, NOW + 110, 100, unwritable=False)
+    claims.release(folder, claimed)
+    assert claims.claim(folder, claimed, NOW, 100, unwritable=False)
 
 
 def test_the_longest_claim(folder: str) -> None:
     """A claim of more than half an hour is cut; one that ends later is of a wrong clock."""
     keep(folder)
-    limit = keeping.CLAIM_LIMIT
+    limit = claims.CLAIM_LIMIT
     assert limit == 1800
 
-    assert keeping.claim(folder, token(), NOW, limit + 1, unwritable=False)
+    assert claims.claim(folder, token(), NOW, limit + 1, unwritable=False)
     claim = path(folder, f".{NAME}.renewal")
     assert os.stat(claim).st_mtime == NOW + limit
-    assert not keeping.claim(folder, token(), NOW, 1, unwritable=False)
+    assert not claims.claim(folder, token(), NOW, 1, unwritable=False)
     os.utime(claim, (NOW + limit + 1,) * 2)
-    assert keeping.claim(folder, token(), NOW, 1, unwritable=False)
+    assert claims.claim(folder, token(), NOW, 1, unwritable=False)
 
 
 def test_no_place_for_a_claim(folder: str) -> None:
     """Where nobody can claim, the caller says what that means."""
     for unwritable in (True, False):
-        assert keeping.claim(folder, token(), NOW, 1, unwritable=unwritable) == unwritable
+        assert claims.claim(folder, token(), NOW, 1, unwritable=unwritable) == unwritable
 
 
 def test_a_claim_that_cannot_be_removed(folder: str) -> None:
@@ -400,7 +400,7 @@ def test_a_claim_that_cannot_be_removed(folder: str) -> None:
     os.mkdir(path(folder, f".{NAME}.renewal"))
     os.utime(path(folder, f".{NAME}.renewal"), (1, 1))
     for unwritable in (True, False):
-        assert keeping.claim(folder, token(), NOW, 1, unwritable=unwritable) == unwritable
+        assert claims.claim(folder, token(), NOW, 1, unwritable=unwritable) == unwritable
 
 
 # Sweeping.
@@ -464,7 +464,7 @@ def test_what_is_swept(folder: str, name: str, age: int, goes: bool) -> None:
 )
 def test_which_locks_are_swept(folder: str, age: int, goes: bool) -> None:
     """Those that nobody has used for the life of a token, or whose time is ahead."""
-    descriptor = keeping.lock(folder, NAME)
+    descriptor = claims.lock(folder, NAME)
     assert descriptor is not None
     os.close(descriptor)
     lock = f"{folder}/.locks/{NAME}"
@@ -537,10 +537,10 @@ def test_nothing_is_left_open(folder: str) -> None:
         keep(folder, host=OTHER_ACCOUNT)
         served(folder)
         cache.hosts(folder)
-        keeping.claim(folder, token(), NOW, 1, unwritable=False)
-        keeping.release(folder, token())
+        claims.claim(folder, token(), NOW, 1, unwritable=False)
+        claims.release(folder, token())
         keeping.may_copy(folder, token(), OTHER_ACCOUNT)
-        lock = keeping.lock(folder, NAME)
+        lock = claims.lock(folder, NAME)
         assert lock is not None
         os.close(lock)
         keeping.forget(folder, token())

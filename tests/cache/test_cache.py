@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from kit import HOST, HOUR, need_root
 from kit import OTHER_ACCOUNT as OTHER
 
-from docker_credential_ecr import cache, keeping, sweeping
+from docker_credential_ecr import cache, claims, keeping, sweeping
 
 NOW = 1_795_000_000  # epoch seconds
 PROD = {"AWS_PROFILE": "prod"}
@@ -527,8 +527,8 @@ def test_a_place_that_cannot_be_written(place: str) -> None:
     assert not keep(place, token())
     assert served(place) is None
     assert cache.hosts("/dev/null") == []
-    assert not keeping.claim("/dev/null", token(), NOW, 60, unwritable=False)
-    assert keeping.claim("/dev/null", token(), NOW, 60, unwritable=True)
+    assert not claims.claim("/dev/null", token(), NOW, 60, unwritable=False)
+    assert claims.claim("/dev/null", token(), NOW, 60, unwritable=True)
     keeping.erase("/dev/null", HOST)
 
 
@@ -596,7 +596,7 @@ def test_what_has_had_its_time_is_swept(folder: str) -> None:
 def test_old_locks_are_swept(folder: str) -> None:
     """A lock that nobody has used for the life of a token goes, one in use does not."""
     for name in (NAME, SECOND):
-        held = keeping.lock(folder, name)
+        held = claims.lock(folder, name)
         assert held is not None
         os.close(held)
     os.utime(f"{folder}/.locks/{SECOND}", (1, 1))
@@ -636,12 +636,12 @@ def test_one_claim_of_a_renewal(folder: str) -> None:
     now = cache_time()
 
     def claim(when: float) -> bool:
-        return keeping.claim(folder, kept, when, 60, unwritable=False)
+        return claims.claim(folder, kept, when, 60, unwritable=False)
 
     assert claim(now)
     assert not claim(now + 30)
     assert claim(now + 90)
-    keeping.release(folder, kept)
+    claims.release(folder, kept)
     assert claim(now + 90)
     # A clock that went back must not keep a renewal away for ever.
     assert claim(now - 10_000)
@@ -657,7 +657,7 @@ def test_a_claim_ends_by_our_clock(folder: str) -> None:
         pass
     os.utime(path, (now + 100_000, now + 100_000))
 
-    claims = [keeping.claim(folder, kept, now, 60, unwritable=False) for _ in range(5)]
+    claims = [claims.claim(folder, kept, now, 60, unwritable=False) for _ in range(5)]
 
     assert claims == [True, False, False, False, False]
 

@@ -13,12 +13,12 @@ import pytest
 from fake_aws import FakeAWS
 from kit import HOST, HOUR, Helper, age_all, need, without_keys, write
 
-from docker_credential_ecr.ecr import explanation
+from docker_credential_ecr.ecr import explanation, names
 from docker_credential_ecr.errors import Denied, Ended, HelperError, Refused, Unavailable
 
 CALL = "GetAuthorizationToken"
 ROLE = "arn:aws:iam::123456789012:role/puller"
-NAMES = explanation.Names(host=HOST, service="ecr", profile="", role="", sso_login="aws sso login")
+NAMES = names.Names(host=HOST, service="ecr", profile="", role="", sso_login="aws sso login")
 
 
 # Asks as a renewal does, and says what came of it: the kind of error and its reason.

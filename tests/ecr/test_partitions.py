@@ -18,7 +18,7 @@ from kit import ACCOUNT, HOST, Helper, need, without_keys, write
 
 from docker_credential_ecr import registry
 from docker_credential_ecr.deadline import Deadline
-from docker_credential_ecr.ecr import request
+from docker_credential_ecr.ecr import inquiry
 
 CALL = "GetAuthorizationToken"
 ROLE = "arn:aws:iam::123456789012:role/puller"
@@ -60,7 +60,7 @@ def test_what_is_surveyed_is_what_botocore_requests(
     for region in registry.REGIONS:
         where = registry.parse(registry.private_host(ACCOUNT, region))
         assert where is not None
-        found = request.survey(where, None, env, Deadline(25, "a test"), offline=True)
+        found = inquiry.survey(where, None, env, Deadline(25, "a test"), offline=True)
 
         # Its older tables know no dual-stack endpoint of some partitions, its rule sets do.
         assert requested(stock, region) in (None, found.endpoint)

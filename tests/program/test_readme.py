@@ -11,7 +11,7 @@ import pytest
 from fake_aws import FakeAWS
 from kit import TREE, Helper
 
-from docker_credential_ecr import ACTIONS, renewal, settings, tokens
+from docker_credential_ecr import ACTIONS, deadline, settings, tokens
 
 PACKAGE = Path(tokens.__file__).parent
 README = (TREE / "README.md").read_text("utf-8")
@@ -43,8 +43,8 @@ def test_the_documented_defaults_are_the_codes() -> None:
     """The seconds and the values in the table are those of the code."""
     rows = {row[0].strip("`"): row[1] for row in table("## Environment")}
 
-    assert f"{renewal.TIMEOUT:g} unless set" in rows["AWS_ECR_TIMEOUT"]
-    assert f"1 to {renewal.TIMEOUT_LIMIT:g}" in rows["AWS_ECR_TIMEOUT"]
+    assert f"{deadline.TIMEOUT:g} unless set" in rows["AWS_ECR_TIMEOUT"]
+    assert f"1 to {deadline.TIMEOUT_LIMIT:g}" in rows["AWS_ECR_TIMEOUT"]
     assert "`~/.cache/docker-credential-ecr`" in rows["AWS_ECR_CACHE_DIR"]
     assert not tokens.renews_behind({"AWS_ECR_BACKGROUND_REFRESH": "false"})
     assert tokens.renews_behind({})

@@ -170,9 +170,9 @@ def test_how_long_an_answer_may_take(text: str | None, seconds: float | None) ->
     environ = {} if text is None else {"AWS_ECR_TIMEOUT": text}
     if seconds is None:
         with pytest.raises(HelperError, match="from 1 to 600"):
-            renewal.timeout_of(environ)
+            deadline.timeout_of(environ)
     else:
-        assert renewal.timeout_of(environ) == seconds
+        assert deadline.timeout_of(environ) == seconds
 
 
 @pytest.mark.parametrize(

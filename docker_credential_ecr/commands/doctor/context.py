@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ...cache import Token
-    from ...ecr.request import Survey
+    from ...ecr.inquiry import Survey
     from ...registry import Registry
     from ...rule import Rule
     from ...settings import Settings

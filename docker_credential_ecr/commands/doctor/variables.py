@@ -1,6 +1,6 @@
 """The check of our own variables: whether what they hold means anything to this program."""
 
-from ... import renewal
+from ...deadline import timeout_of
 from ...errors import HelperError
 from .. import system
 from .context import OK, WARNING, Finding
@@ -29,7 +29,7 @@ def ours(context: "Context") -> "Iterator[Finding]":
     environ = context.environ
     found = False
     try:
-        renewal.timeout_of(environ)
+        timeout_of(environ)
     except HelperError as error:
         found = True
         yield Finding(WARNING, f"{error.reason}: every pull fails that asks AWS", *error.hints)

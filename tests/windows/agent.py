@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 
 class Handler(socketserver.StreamRequestHandler):
@@ -36,7 +37,7 @@ class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 64
 
 
-def run(request: dict) -> dict:
+def run(request: dict[str, Any]) -> dict[str, Any]:
     started = time.perf_counter()
     done = subprocess.run(
         request["argv"],

@@ -19,7 +19,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -255,11 +255,12 @@ class Lab:
         assert path.upper().startswith("C:\\"), path
         return self.drive / path[3:].replace("\\", "/")
 
-    def _ask(self, request: dict[str, object]) -> dict[str, object]:
+    def _ask(self, request: dict[str, object]) -> dict[str, Any]:
         with socket.create_connection(("127.0.0.1", self._port), timeout=RUN_LIMIT + 30) as link:
             link.sendall(json.dumps(request).encode() + b"\n")
             with link.makefile("rb") as answer:
-                return json.loads(answer.readline() or b"{}")
+                found: dict[str, Any] = json.loads(answer.readline() or b"{}")
+                return found
 
 
 def _recipe() -> str:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 import uuid
+from typing import Any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,11 +77,11 @@ class Helper:
         """Run with ``args``; ``env`` adds variables, ``None`` removes one."""
         return self.lab.run(self.path, *args, stdin=stdin, env=self.environment(env), cwd=cwd)
 
-    def get(self, host: str = HOST, **how: object) -> Run:
+    def get(self, host: str = HOST, **how: Any) -> Run:
         """Ask as Docker does: the bare host on stdin, without a newline."""
         return self("get", stdin=host, **how)
 
-    def python(self, code: str, *args: str, **how: object) -> Run:
+    def python(self, code: str, *args: str, **how: Any) -> Run:
         """Run ``code`` with the lab's Python, in the same environment."""
         environment = self.environment(how.pop("env", None))
         return self.lab.run(self.lab.python, "-c", code, *args, env=environment, **how)
@@ -90,7 +91,7 @@ class Helper:
         return {name: value for name, value in merged.items() if value is not None}
 
 
-def login(helper: Helper, secret: str, host: str = HOST, **how: object) -> Run:
+def login(helper: Callable[..., Run], secret: str, host: str = HOST, **how: Any) -> Run:
     """Say what `docker login` says."""
     request = {"ServerURL": host, "Username": "AWS", "Secret": secret}
     return helper("store", stdin=json.dumps(request), **how)

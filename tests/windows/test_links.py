@@ -7,8 +7,14 @@ Windows says of such a path: FILE_ATTRIBUTE_REPARSE_POINT.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
 import pytest
-from support import HOST, entries, login
+from fake_aws import FakeAWS
+from lab import Lab, Run
+from support import HOST, Helper, entries, login
 
 # Runs the package with the rest of its arguments, where the paths in the first one, which "|"
 # divides, are reparse points.
@@ -34,22 +40,24 @@ from docker_credential_ecr import __main__
 __main__.main()
 """
 PLACES = ("cache", "host", "entry")
+# Puts a link in a place; gives how to run with it, what the link leads to, and the token there.
+Linked: TypeAlias = Callable[[str], tuple[Callable[..., Run], Path, str]]
 
 
 @pytest.fixture
-def folder(home):
+def folder(home: str) -> str:
     """The cache's directory, as Windows writes it."""
     return f"{home}\\AppData\\Local\\docker-credential-ecr\\Cache"
 
 
 @pytest.fixture
-def linked(helper, aws, lab, folder):
+def linked(helper: Helper, aws: FakeAWS, lab: Lab, folder: str) -> Linked:
     """Put a link in a place of the cache, once there is a token; return how to run with it.
 
     What was there lies elsewhere, and the link leads to it.
     """
 
-    def put(place: str):
+    def put(place: str) -> tuple[Callable[..., Run], Path, str]:
         first = helper.get().secret
         (entry,) = entries(lab.unix(folder))
         path = {"cache": lab.unix(folder), "host": entry.parent, "entry": entry}[place]
@@ -60,7 +68,7 @@ def linked(helper, aws, lab, folder):
         name = names.get(place, f"{folder}\\{HOST}\\{entry.name}")
         assert helper.get().secret == first  # Wine follows it: nothing else is in the way
 
-        def run(*args, **how):
+        def run(*args: str, **how: Any) -> Run:
             return helper.python(LINKED, name, *args, **how)
 
         return run, target, first
@@ -68,7 +76,7 @@ def linked(helper, aws, lab, folder):
     return put
 
 
-def contents(target) -> dict[str, bytes]:
+def contents(target: Path) -> dict[str, bytes]:
     """Return what is in a place, but for the locks, which hold nothing."""
     if target.is_file():
         return {"": target.read_bytes()}
@@ -76,7 +84,7 @@ def contents(target) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_nothing_is_read_through_a_link(aws, linked, place):
+def test_nothing_is_read_through_a_link(aws: FakeAWS, linked: Linked, place: str) -> None:
     """In the place of the cache, of a host's directory or of an entry: AWS is asked instead."""
     run, target, first = linked(place)
     before = contents(target)
@@ -87,7 +95,7 @@ def test_nothing_is_read_through_a_link(aws, linked, place):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_nothing_is_written_through_a_link(aws, linked, place):
+def test_nothing_is_written_through_a_link(aws: FakeAWS, linked: Linked, place: str) -> None:
     """`docker login` leaves alone what a link leads to."""
     run, target, _ = linked(place)
     before = contents(target)
@@ -100,7 +108,7 @@ def test_nothing_is_written_through_a_link(aws, linked, place):
 # An entry that is a link is removed: on Windows the link itself (DeleteFile), while Wine 8 removes
 # what such a link leads to, so that this cannot be seen here.
 @pytest.mark.parametrize("place", ["cache", "host"])
-def test_nothing_is_erased_through_a_link(linked, place):
+def test_nothing_is_erased_through_a_link(linked: Linked, place: str) -> None:
     """`docker logout` leaves alone what a link leads to."""
     run, target, _ = linked(place)
     before = contents(target)
@@ -111,7 +119,7 @@ def test_nothing_is_erased_through_a_link(linked, place):
 
 
 @pytest.mark.parametrize("place", ["cache", "host"])
-def test_doctor_names_a_link(aws, linked, place):
+def test_doctor_names_a_link(aws: FakeAWS, linked: Linked, place: str) -> None:
     """It says which folder is a link, and how it is removed."""
     run, _, _ = linked(place)
 
@@ -121,7 +129,9 @@ def test_doctor_names_a_link(aws, linked, place):
     assert "Remove-Item" in said
 
 
-def test_doctor_warns_of_a_cache_outside_the_profile(helper, aws, lab, home, env):
+def test_doctor_warns_of_a_cache_outside_the_profile(
+    helper: Helper, aws: FakeAWS, lab: Lab, home: str, env: dict[str, str]
+) -> None:
     """What keeps others from the tokens is the profile's access list: elsewhere is said, and works."""
     outside = f"{home}-shared"
     env["AWS_ECR_CACHE_DIR"] = outside

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
-from support import HOST, LIFE, age, entries, login, rules, soon
+from fake_aws import FakeAWS
+from lab import Lab
+from support import HOST, LIFE, Helper, age, entries, login, rules, soon
 
 OTHER = "registry.example.com"
 FALLBACK_RULE = '[fallback]\nhelper = "other"\n'
@@ -19,7 +22,7 @@ MARKING = '@echo seen>"{mark}"\r\n@echo {{"ServerURL":"x","Username":"x","Secret
 
 
 @pytest.fixture
-def planted(lab, home):
+def planted(lab: Lab, home: str) -> str:
     """A folder with helpers in it that leave a mark where they are run."""
     folder = f"{home}\\work"
     lab.unix(folder).mkdir()
@@ -30,7 +33,9 @@ def planted(lab, home):
     return folder
 
 
-def test_a_fallback_in_the_current_directory_is_not_run(helper, lab, home, env, planted):
+def test_a_fallback_in_the_current_directory_is_not_run(
+    helper: Helper, lab: Lab, home: str, env: dict[str, str], planted: str
+) -> None:
     """`get` looks for the fallback on PATH, never where it happens to be started."""
     rules(lab, env, home, FALLBACK_RULE)
     answer = helper.get(OTHER, cwd=planted)
@@ -39,7 +44,9 @@ def test_a_fallback_in_the_current_directory_is_not_run(helper, lab, home, env, 
     assert "docker-credential-other" in answer.err
 
 
-def test_a_fallback_in_the_current_directory_gets_no_password(helper, lab, home, env, planted):
+def test_a_fallback_in_the_current_directory_gets_no_password(
+    helper: Helper, lab: Lab, home: str, env: dict[str, str], planted: str
+) -> None:
     """Nor does `store`, which would hand it the user's password."""
     rules(lab, env, home, FALLBACK_RULE)
     assert login(helper, "hunter2", OTHER, cwd=planted).status == 1
@@ -48,8 +55,8 @@ def test_a_fallback_in_the_current_directory_gets_no_password(helper, lab, home,
 
 @pytest.mark.parametrize("place", [".", "\\", "C:work", ""])
 def test_a_place_on_path_that_is_not_absolute_is_passed_over(
-    helper, lab, home, env, planted, place
-):
+    helper: Helper, lab: Lab, home: str, env: dict[str, str], planted: str, place: str
+) -> None:
     """A folder on PATH counts if it is the same from everywhere, as in Go since 1.19."""
     rules(lab, env, home, FALLBACK_RULE)
     env["PATH"] = f"{place};{env['PATH']}"
@@ -59,7 +66,9 @@ def test_a_place_on_path_that_is_not_absolute_is_passed_over(
 
 
 @pytest.mark.parametrize("command", [("doctor", "--offline", HOST), ("configure", HOST)])
-def test_a_helper_in_the_current_directory_is_not_on_path(helper, env, planted, lab, command):
+def test_a_helper_in_the_current_directory_is_not_on_path(
+    helper: Helper, env: dict[str, str], planted: str, lab: Lab, command: tuple[str, ...]
+) -> None:
     """`doctor` and `configure` say that Docker finds no helper, as Docker does not look there."""
     env["PATH"] = "C:\\windows\\system32"
     done = helper(*command, cwd=planted)
@@ -70,7 +79,9 @@ def test_a_helper_in_the_current_directory_is_not_on_path(helper, env, planted, 
 # A file that anybody may make.
 
 
-def test_a_configuration_that_anybody_could_make_is_not_read(helper, aws, lab, env):
+def test_a_configuration_that_anybody_could_make_is_not_read(
+    helper: Helper, aws: FakeAWS, lab: Lab, env: dict[str, str]
+) -> None:
     """Every user may make a folder in ProgramData: no rule from there sends a token anywhere."""
     place = lab.unix(f"{env['ProgramData']}\\docker-credential-ecr\\config.toml")
     place.parent.mkdir(parents=True)
@@ -83,7 +94,7 @@ def test_a_configuration_that_anybody_could_make_is_not_read(helper, aws, lab, e
 # The identity.
 
 
-def keys(lab, folder: str, access_key: str) -> None:
+def keys(lab: Lab, folder: str, access_key: str) -> None:
     path = lab.unix(folder)
     path.mkdir()
     (path / "credentials").write_text(
@@ -91,7 +102,9 @@ def keys(lab, folder: str, access_key: str) -> None:
     )
 
 
-def test_a_percent_variable_in_a_path_is_part_of_the_identity(helper, aws, lab, home, env):
+def test_a_percent_variable_in_a_path_is_part_of_the_identity(
+    helper: Helper, aws: FakeAWS, lab: Lab, home: str, env: dict[str, str]
+) -> None:
     """Botocore expands %NAME%: another value is another file, and its token another token."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     keys(lab, f"{home}\\one", "AKIAONE")
@@ -102,7 +115,9 @@ def test_a_percent_variable_in_a_path_is_part_of_the_identity(helper, aws, lab, 
     assert [aws.issued[secret][0] for secret in (first, second)] == ["AKIAONE", "AKIATWO"]
 
 
-def test_a_dollar_in_a_path_is_no_variable(helper, aws, lab, home, env):
+def test_a_dollar_in_a_path_is_no_variable(
+    helper: Helper, aws: FakeAWS, lab: Lab, home: str, env: dict[str, str]
+) -> None:
     """Service accounts are called ci-agent$, administrative shares C$: their tokens are kept."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     keys(lab, f"{home}\\ci-agent$", "AKIAONE")
@@ -111,12 +126,14 @@ def test_a_dollar_in_a_path_is_no_variable(helper, aws, lab, home, env):
     assert aws.requests == 1
 
 
-def on_an_instance(aws, env) -> None:
+def on_an_instance(aws: FakeAWS, env: dict[str, str]) -> None:
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_EC2_METADATA_DISABLED"]
     env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
 
 
-def test_the_token_of_an_instance_role_is_kept(helper, aws, env, cache):
+def test_the_token_of_an_instance_role_is_kept(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], cache: Path
+) -> None:
     """It is served on this machine until the next boot, by what Windows knows of both."""
     on_an_instance(aws, env)
     first = helper.get().secret
@@ -129,7 +146,9 @@ def test_the_token_of_an_instance_role_is_kept(helper, aws, env, cache):
 
 
 @pytest.mark.parametrize("what", ["machine", "boot"])
-def test_the_token_of_an_instance_role_stays_on_its_machine(helper, aws, env, cache, what):
+def test_the_token_of_an_instance_role_stays_on_its_machine(
+    helper: Helper, aws: FakeAWS, env: dict[str, str], cache: Path, what: str
+) -> None:
     """A disk's image carries no token to another machine, nor a boot's to the next."""
     on_an_instance(aws, env)
     first = helper.get().secret
@@ -159,7 +178,9 @@ print(json.dumps({{"Version": 1, "AccessKeyId": "AK", "SecretAccessKey": "x"}}))
 """
 
 
-def test_a_renewal_opens_no_console(helper, aws, lab, home, env, cache):
+def test_a_renewal_opens_no_console(
+    helper: Helper, aws: FakeAWS, lab: Lab, home: str, env: dict[str, str], cache: Path
+) -> None:
     """What a renewal starts shares its console, which has no window: one of its own would flash."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     seen = f"{home}\\seen"
@@ -192,7 +213,9 @@ sys.exit(done.returncode)
 """
 
 
-def test_a_renewal_starts_in_a_job_that_lets_nobody_out(helper, aws, cache):
+def test_a_renewal_starts_in_a_job_that_lets_nobody_out(
+    helper: Helper, aws: FakeAWS, cache: Path
+) -> None:
     """CI agents put what they start in a job; one that forbids leaving it gets its renewals too."""
     helper.get()
     age(entries(cache)[0], int(0.8 * LIFE))
@@ -223,7 +246,9 @@ os._exit(done.returncode)
 """
 
 
-def test_a_login_is_kept_though_a_reader_looks(helper, aws, lab, cache):
+def test_a_login_is_kept_though_a_reader_looks(
+    helper: Helper, aws: FakeAWS, lab: Lab, cache: Path
+) -> None:
     """A reader's moment makes no writer fail: replacing is tried again."""
     assert login(helper, aws.new_password("ONE", "us-east-1")).status == 0
     password = aws.new_password("TWO", "us-east-1")
@@ -234,7 +259,9 @@ def test_a_login_is_kept_though_a_reader_looks(helper, aws, lab, cache):
     assert helper.get().secret == password
 
 
-def test_a_logout_forgets_what_a_reader_holds_open(helper, aws, lab, cache):
+def test_a_logout_forgets_what_a_reader_holds_open(
+    helper: Helper, aws: FakeAWS, lab: Lab, cache: Path
+) -> None:
     """What cannot be removed is overwritten: the login is served no more."""
     password = aws.new_password("ONE", "us-east-1")
     login(helper, password)
@@ -245,7 +272,7 @@ def test_a_logout_forgets_what_a_reader_holds_open(helper, aws, lab, cache):
     assert helper.get().secret != password
 
 
-def test_configure_writes_though_docker_reads(helper, lab, home):
+def test_configure_writes_though_docker_reads(helper: Helper, lab: Lab, home: str) -> None:
     """Docker's file is replaced a moment later where Docker looks into it just then."""
     path = lab.unix(f"{home}\\.docker\\config.json")
     path.parent.mkdir()
@@ -281,7 +308,7 @@ print(json.dumps([status, time.perf_counter() - pressed, process.stderr.read().d
 """
 
 
-def test_ctrl_c_ends_a_wait_at_once(helper, aws, lab):
+def test_ctrl_c_ends_a_wait_at_once(helper: Helper, aws: FakeAWS, lab: Lab) -> None:
     """Ctrl-C at a prompt need not wait for the time-out."""
     aws.fault("GetAuthorizationToken", hang=True)
     done = helper.python(PRESSING, aws.url, HOST, lab.helper, "get")
@@ -303,14 +330,16 @@ def test_ctrl_c_ends_a_wait_at_once(helper, aws, lab):
         ("configure", "--dry-run"),
     ],
 )
-def test_no_carriage_return_is_written(helper, aws, command):
+def test_no_carriage_return_is_written(
+    helper: Helper, aws: FakeAWS, command: tuple[str, ...]
+) -> None:
     """Lines end as everywhere: a carriage return would be part of a token or of a script."""
     done = helper(*command, *([HOST] if command[0] == "configure" else []))
     assert done.status == 0, done.err
     assert b"\r" not in done.stdout + done.stderr
 
 
-def test_a_name_that_the_code_page_lacks_is_written(helper, lab, home):
+def test_a_name_that_the_code_page_lacks_is_written(helper: Helper, lab: Lab, home: str) -> None:
     """A file with any name in it can be shown into a pipe, whatever the code page is."""
     path = lab.unix(f"{home}\\.docker\\config.json")
     path.parent.mkdir()
@@ -320,7 +349,7 @@ def test_a_name_that_the_code_page_lacks_is_written(helper, lab, home):
     assert HOST in done.out
 
 
-def test_a_new_file_in_a_difference_is_not_called_nul(helper):
+def test_a_new_file_in_a_difference_is_not_called_nul(helper: Helper) -> None:
     """The difference of a file that is not there yet begins as everywhere."""
     assert helper("configure", "--dry-run", HOST).out.startswith("--- /dev/null\n")
 
@@ -336,7 +365,7 @@ sys.exit(process.wait())
 
 
 @pytest.mark.parametrize("command", ["completion bash", "version"])
-def test_a_reader_that_has_left_is_no_defect(helper, lab, command):
+def test_a_reader_that_has_left_is_no_defect(helper: Helper, lab: Lab, command: str) -> None:
     """Who closes the pipe wants no more: nothing is said, and nothing is called a defect."""
     assert helper.python(LEAVING, lab.helper, *command.split()).out == ""
 
@@ -356,12 +385,12 @@ __main__.main()
 """
 
 
-def in_this_profile(env) -> None:
+def in_this_profile(env: dict[str, str]) -> None:
     """Let the shell's folders stand, which platformdirs asks for."""
     del env["WIN_PD_OVERRIDE_LOCAL_APPDATA"]
 
 
-def test_a_hit_in_the_default_directory_loads_no_library(helper, aws):
+def test_a_hit_in_the_default_directory_loads_no_library(helper: Helper, aws: FakeAWS) -> None:
     """Platformdirs and ctypes cost more than the whole of a hit."""
     helper.get()
     done = helper.python(LOADED, stdin=HOST, env={"WIN_PD_OVERRIDE_LOCAL_APPDATA": None})
@@ -380,7 +409,9 @@ print(user_cache_dir("docker-credential-ecr", appauthor=False))
 
 
 @pytest.mark.parametrize("how", ["session", "override", "none"])
-def test_the_default_directory_is_platformdirs(helper, lab, env, how):
+def test_the_default_directory_is_platformdirs(
+    helper: Helper, lab: Lab, env: dict[str, str], how: str
+) -> None:
     """Our rule and platformdirs' say the same, in a user's session and with its own variables."""
     session = lab.run(
         lab.python, "-c", "import os; print(os.environ['LOCALAPPDATA'])", env=None
@@ -399,7 +430,9 @@ def test_the_default_directory_is_platformdirs(helper, lab, env, how):
 
 
 @pytest.mark.parametrize("folder", ["relative", "C:relative", "\\rooted", "\\\\?\\C:\\users"])
-def test_a_cache_directory_that_cannot_serve_is_refused_with_the_reason(helper, env, folder):
+def test_a_cache_directory_that_cannot_serve_is_refused_with_the_reason(
+    helper: Helper, env: dict[str, str], folder: str
+) -> None:
     """A folder that depends on where we are started, or that cannot hold our paths, is named."""
     env["AWS_ECR_CACHE_DIR"] = folder
     done = login(helper, "x" * 40)
@@ -409,14 +442,18 @@ def test_a_cache_directory_that_cannot_serve_is_refused_with_the_reason(helper, 
 
 
 @pytest.mark.parametrize("host", ["con.example.com", "nul"])
-def test_a_host_named_as_a_device_is_answered(helper, aws, lab, env, home, host):
+def test_a_host_named_as_a_device_is_answered(
+    helper: Helper, aws: FakeAWS, lab: Lab, env: dict[str, str], home: str, host: str
+) -> None:
     """CON, NUL and the rest are hosts to the network: the answer comes, kept or not."""
     rules(lab, env, home, f'[[registry]]\nmatch = "{host}"\nregistry = "{HOST}"\n')
     assert helper.get(host).secret in aws.issued
     assert helper.get(host).secret in aws.issued
 
 
-def test_without_a_profile_nothing_is_written_beside(helper, lab, home, env):
+def test_without_a_profile_nothing_is_written_beside(
+    helper: Helper, lab: Lab, home: str, env: dict[str, str]
+) -> None:
     """Without USERPROFILE there is no home: `configure` says so, and makes no folder named ~."""
     for name in ("USERPROFILE", "HOMEDRIVE", "HOMEPATH"):
         del env[name]
@@ -428,7 +465,9 @@ def test_without_a_profile_nothing_is_written_beside(helper, lab, home, env):
     assert list(lab.unix(place).iterdir()) == []
 
 
-def test_a_credential_process_that_is_not_there_is_named(helper, aws, lab, home, env):
+def test_a_credential_process_that_is_not_there_is_named(
+    helper: Helper, aws: FakeAWS, lab: Lab, home: str, env: dict[str, str]
+) -> None:
     """The reason says which program is missing."""
     del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
     env["AWS_CONFIG_FILE"] = f"{home}\\config"
@@ -446,7 +485,9 @@ def test_a_credential_process_that_is_not_there_is_named(helper, aws, lab, home,
 POSIX_ONLY = ("export ", "chmod", "chown", "rm '", "timedatectl", "set HOME", '"pass"', "sudo")
 
 
-def test_hints_can_be_followed_on_windows(helper, lab, home, env):
+def test_hints_can_be_followed_on_windows(
+    helper: Helper, lab: Lab, home: str, env: dict[str, str]
+) -> None:
     """No hint names a command that Windows does not have."""
     env["PATH"] = "C:\\windows\\system32"
     lab.unix(f"{home}\\cache").write_text("a file in its place")
@@ -463,6 +504,6 @@ def test_hints_can_be_followed_on_windows(helper, lab, home, env):
     shutil.rmtree(path.parent)
 
 
-def windows(path) -> str:
+def windows(path: Path) -> str:
     """Return a path of the lab's drive as Windows writes it."""
     return "C:\\" + str(path).partition("/drive_c/")[2].replace("/", "\\")

@@ -16,7 +16,7 @@ from typing import Self
 
 import pytest
 from fake_aws import FakeAWS
-from kit import EXECUTABLE, HOST, ROLE, Helper, login, need, without_keys, write
+from kit import EXECUTABLE, HOST, ROLE, Helper, login, need, self_signed, without_keys, write
 from proxy import Proxy
 
 from docker_credential_ecr import __version__
@@ -72,17 +72,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for the names of the registries, which is its own authority."""
     folder = tmp_path_factory.mktemp("certificate")
-    argv = "req -x509 -days 2 -subj /CN=test -nodes -newkey ec -pkeyopt".split()
-    argv += ["ec_paramgen_curve:prime256v1", "-keyout", "key", "-out", "crt"]
-    argv += ["-addext", f"subjectAltName=DNS:{HOST},DNS:{OTHER},DNS:images.example.com"]
-    subprocess.run([need("openssl"), *argv], cwd=folder, check=True, capture_output=True)
+    self_signed(folder, f"DNS:{HOST}", f"DNS:{OTHER}", "DNS:images.example.com")
     return folder
 
 
 @pytest.fixture
 def registry(aws: FakeAWS, certificate: Path) -> Iterator[Registry]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "crt", certificate / "key")
+    context.load_cert_chain(certificate / "cert", certificate / "key")
     with Registry(aws, context) as server:
         yield server
 
@@ -108,7 +105,7 @@ def whole(
 ) -> Helper:
     """A set-up in which nothing is wrong, but that the loopback AWS is an endpoint setting."""
     env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
-    env["SSL_CERT_FILE"] = str(certificate / "crt")
+    env["SSL_CERT_FILE"] = str(certificate / "cert")
     env["HTTPS_PROXY"] = tunnel.url
     return helper
 

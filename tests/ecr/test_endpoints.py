@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from kit import (
     HOST,
     PUBLIC,
     Helper,
-    need,
+    self_signed,
 )
 from kit import FIPS as FIPS_HOST
 from proxy import Proxy
@@ -83,17 +82,7 @@ ENDPOINTS = [
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Return (certificate, key) of a server that is every endpoint of the table."""
-    need("openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    names = ",".join(f"DNS:{api}" for _, api in ENDPOINTS)
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"]
-        + ["-keyout", folder / "key", "-out", folder / "cert"],
-        check=True,
-        capture_output=True,
-    )
-    return str(folder / "cert"), str(folder / "key")
+    return self_signed(tmp_path_factory.mktemp("tls"), *(f"DNS:{api}" for _, api in ENDPOINTS))
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import json
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ from kit import (
     Helper,
     Run,
     in_namespaces,
-    need,
+    self_signed,
     without_keys,
     write,
 )
@@ -272,16 +271,7 @@ def proxy_wants_a_user(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
 
 
 def tls_unknown(env: dict[str, str], home: Path, aws: FakeAWS) -> How:
-    certificate = home / "cert"
-    need("openssl")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", home / "key", "-out", certificate],
-        check=True,
-        capture_output=True,
-    )
-    server = FakeAWS(tls=(str(certificate), str(home / "key")))
+    server = FakeAWS(tls=self_signed(home, "IP:127.0.0.1"))
     env["AWS_ENDPOINT_URL"] = server.url
     return How(beside=server)
 

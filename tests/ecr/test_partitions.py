@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +13,7 @@ import botocore.awsrequest
 import botocore.session
 import pytest
 from fake_aws import FakeAWS
-from kit import ACCOUNT, HOST, Helper, need, without_keys, write
+from kit import ACCOUNT, HOST, Helper, self_signed, without_keys, write
 
 from docker_credential_ecr import registry
 from docker_credential_ecr.deadline import Deadline
@@ -175,16 +174,7 @@ SETTINGS = ["AWS_CA_BUNDLE", "ca_bundle", "REQUESTS_CA_BUNDLE"]
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Return (certificate, key) of a server on the loopback."""
-    need("openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", folder / "key", "-out", folder / "cert"],
-        check=True,
-        capture_output=True,
-    )
-    return str(folder / "cert"), str(folder / "key")
+    return self_signed(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
 
 
 def trust(setting: str, path: str, env: dict[str, str], home: Path) -> None:

@@ -93,6 +93,22 @@ def need(command: str) -> str:
     return found
 
 
+def self_signed(folder: Path, *names: str) -> tuple[str, str]:
+    """Make a certificate in ``folder`` that is its own authority; return (certificate, key).
+
+    ``names`` are those that a server of it has: ``DNS:localhost``, ``IP:127.0.0.1``.
+    """
+    subprocess.run(
+        [need("openssl"), *"req -x509 -days 2 -nodes -subj /CN=test -newkey ec".split()]
+        + ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", "key", "-out", "cert"]
+        + ["-addext", f"subjectAltName={','.join(names)}"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return str(folder / "cert"), str(folder / "key")
+
+
 def need_root(what: str) -> None:
     """Let the test that does ``what`` run as root only."""
     if os.geteuid() != 0:

@@ -21,7 +21,7 @@ from kit import (
     Helper,
     in_namespaces,
     make_due,
-    need,
+    self_signed,
     until,
     without_keys,
     write,
@@ -269,15 +269,7 @@ def test_no_path_of_the_machine_is_in_it() -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[str, str]:
     """Return (certificate, key) of localhost, which no authority has signed."""
-    need("openssl")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-nodes", "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=DNS:localhost"]
-        + ["-keyout", tmp_path / "key", "-out", tmp_path / "cert"],
-        check=True,
-        capture_output=True,
-    )
-    return str(tmp_path / "cert"), str(tmp_path / "key")
+    return self_signed(tmp_path, "DNS:localhost")
 
 
 def test_over_tls(native: Native, aws: FakeAWS, certificate: tuple[str, str]) -> None:

@@ -4,9 +4,9 @@ A value that is not taken is an error that names the file, the key, and what is 
 AWS STS takes for a role and a session is asked by others, too.
 """
 
-from . import registry
+from . import registry, server_url
 from .errors import Refused, one_line
-from .rule import Rule
+from .rule import Mirror, Rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ _ROLE_SECONDS = range(900, 43200 + 1)  # DurationSeconds of sts:AssumeRole, in s
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_*")
 _HELPER_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 _ACCOUNT_LENGTH = 12  # digits
+_EXAMPLE = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+_PREFIX = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")  # of each part, as ECR takes them
+_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -63,30 +66,24 @@ class _Fault(Exception):
         self.allowed = allowed
 
 
-def checked(path: str, document: "dict[str, Any]") -> tuple[list[Rule], str | None]:
-    """Return the rules of a document, and the name of its fallback helper.
+def checked(path: str, document: "dict[str, Any]") -> tuple[list[Rule], str | None, list[Mirror]]:
+    """Return the rules of a document, the name of its fallback helper, and its mirrors.
 
     Each part is checked where a fault can name its place. Raises ``Refused``.
     """
     with_place = _Place(path)
-    with_place.check("the file", _only, document, ("registry", "fallback"))
-    tables = with_place.check("the file", _tables, document.get("registry", []))
-    rules = []
-    for number, table in enumerate(tables, 1):
-        place = f"[[registry]] number {number}"
-        with_place.check(place, _only, table, _CHECKS)
-        values = {
-            name: with_place.check(f'"{name}" in {place}', check, table[name])
-            for name, check in _CHECKS.items()
-            if name in table
-        }
-        rules.append(with_place.check(place, _rule, values))
+    with_place.check("the file", _only, document, ("registry", "mirror", "fallback"))
+    rules = with_place.check_all("registry", document, _CHECKS, _rule)
+    mirrors: list[Mirror] = []
+    with_place.check_all(
+        "mirror", document, _MIRROR_CHECKS, lambda values: mirrors.append(_mirror(values, mirrors))
+    )
     fallback = with_place.check("[fallback]", _table, document.get("fallback", {}))
     with_place.check("[fallback]", _only, fallback, ("helper",))
     helper = None
     if "helper" in fallback:
         helper = with_place.check('"helper" in [fallback]', _helper, fallback["helper"])
-    return rules, helper
+    return rules, helper, mirrors
 
 
 class _Place:
@@ -102,13 +99,34 @@ class _Place:
         except _Fault as fault:
             raise Refused(f'"{one_line(self.path)}": {place} {fault.what}', fault.allowed) from None
 
+    def check_all(
+        self,
+        kind: str,
+        document: "Mapping[str, Any]",
+        checks: "Mapping[str, Callable[[object], Any]]",
+        make: "Callable[[dict[str, Any]], Any]",
+    ) -> "list[Any]":
+        """Return what ``make`` makes of the values of each table of a ``kind``."""
+        tables = self.check("the file", _tables, kind, document.get(kind, []))
+        made = []
+        for number, table in enumerate(tables, 1):
+            place = f"[[{kind}]] number {number}"
+            self.check(place, _only, table, checks)
+            values = {
+                name: self.check(f'"{name}" in {place}', check, table[name])
+                for name, check in checks.items()
+                if name in table
+            }
+            made.append(self.check(place, make, values))
+        return made
 
-def _tables(value: object) -> "list[dict[str, Any]]":
+
+def _tables(kind: str, value: object) -> "list[dict[str, Any]]":
     if isinstance(value, list) and all(isinstance(table, dict) for table in value):
         return value
     raise _Fault(
-        "has a registry that is not a list of tables",
-        "start each rule with [[registry]], in two pairs of brackets",
+        f"has a {kind} that is not a list of tables",
+        f"start each of them with [[{kind}]], in two pairs of brackets",
     )
 
 
@@ -151,6 +169,16 @@ def _rule(values: "dict[str, Any]") -> Rule:
             'registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com", or correct match',
         )
     return Rule(**values)
+
+
+def _mirror(values: "dict[str, Any]", others: "Sequence[Mirror]") -> Mirror:
+    for name, example in (("source", "docker.io"), ("registry", _EXAMPLE)):
+        if name not in values:
+            raise _Fault(f'lacks "{name}"', f'add it, as in {name} = "{example}"')
+    source = values["source"]
+    if any(source == other.source for other in others):
+        raise _Fault(f'is the second for "{source}"', "remove one of them")
+    return Mirror(**values)
 
 
 # Second labels under which anybody registers a domain, where the last label is a country's: the
@@ -215,11 +243,31 @@ def _match(value: object) -> str:
 def _registry(value: object) -> str:
     found = registry.parse(_text(value))
     if found is None:
-        raise _Fault(
-            "is not the hostname of an ECR registry",
-            'write one such as "123456789012.dkr.ecr.us-east-1.amazonaws.com"',
-        )
+        raise _Fault("is not the hostname of an ECR registry", f'write one such as "{_EXAMPLE}"')
     return found.host
+
+
+def _source(value: object) -> str:
+    """Return the host that a mirror stands for, as the kubelet writes it."""
+    text = _text(value).lower()
+    host = server_url.host_of(text)
+    if host != text:
+        raise _Fault("is not a host", 'write its name alone, as in "docker.io"')
+    if host in _HUB[1:]:
+        raise _Fault("is Docker Hub under another name", f'write "{_HUB[0]}", as the kubelet does')
+    if registry.parse(host) is not None:
+        raise _Fault("is an ECR registry itself", "remove the table: nothing is to be mapped")
+    return host
+
+
+def _prefix(value: object) -> str:
+    text = _text(value)
+    if not all(part and _PREFIX.issuperset(part) for part in text.split("/")):
+        raise _Fault(
+            "is not the prefix of repository names",
+            "write that of the pull-through cache rule: lower-case letters, digits and ._-/",
+        )
+    return text
 
 
 def is_role_arn(text: str) -> bool:
@@ -306,4 +354,9 @@ _CHECKS: "dict[str, Callable[[object], Any]]" = {
     "duration": _duration,
     "registry": _registry,
     "endpoint_url": _endpoint_url,
+}
+_MIRROR_CHECKS: "dict[str, Callable[[object], Any]]" = {
+    "source": _source,
+    "registry": _registry,
+    "prefix": _prefix,
 }

@@ -8,7 +8,7 @@ https://kubernetes.io/docs/reference/config-api/kubelet-credentialprovider.v1/
 
 import time
 
-from . import PROGRAM, USER, keys, renewal, server_url, tokens
+from . import PROGRAM, USER, keys, registry, renewal, server_url, tokens
 from .deadline import Deadline, timeout_of
 from .errors import Answer, CredentialsNotFound, HelperError, one_line
 
@@ -55,10 +55,11 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
         # Two seconds are for what comes after, so that the error names the host.
         deadline = Deadline(min(timeout_of(environ), whole.left - 2), f'"{host}"')
         try:
+            behind = _behind(host, environ, deadline)
             if of_node:
-                token = tokens.authorize(host, environ, deadline)
+                token = tokens.authorize(behind, environ, deadline)
             else:
-                token = _of_service_account(host, request, environ, deadline)
+                token = _of_service_account(behind, request, environ, deadline)
         except CredentialsNotFound:
             keep = SHORT  # pulled anonymously, until there are credentials
     auth = {}
@@ -129,6 +130,21 @@ def _server(image: str) -> str:
     if slash and ("." in first or ":" in first or first == "localhost"):
         return first
     return ""
+
+
+def _behind(host: str, environ: "Mapping[str, str]", deadline: Deadline) -> str:
+    """Return the host of the registry that answers for ``host``: another one where it is mirrored.
+
+    What is kept is that registry's. An entry of ``host`` would be served to Docker, which would
+    send the token there.
+    """
+    if registry.parse(host) is not None:
+        return host  # nothing stands in for ECR: the file need not be read
+    from . import settings
+
+    deadline.doing("reading the configuration file")
+    mirror = deadline.run(lambda: settings.load(environ)).mirror_of(host)
+    return host if mirror is None else mirror.registry
 
 
 def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> tuple[str, object]:

@@ -1,4 +1,4 @@
-"""A rule of the user's: which profile or role answers for which registry hosts."""
+"""What the user says of hosts: which profile or role answers for which, and which are mirrored."""
 
 
 class Rule:
@@ -68,6 +68,24 @@ class Rule:
 
     def __repr__(self) -> str:
         return f"Rule({self.match!r})"
+
+
+class Mirror:
+    """One ``[[mirror]]`` table: images named after ``source`` come from ``registry``, an ECR host.
+
+    ``prefix`` is the pull-through cache's, the first part of each repository's name there; it may
+    be empty. Never changed once made.
+    """
+
+    __slots__ = ("prefix", "registry", "source")
+
+    def __init__(self, source: str, registry: str, prefix: str = "") -> None:
+        self.source = source
+        self.registry = registry
+        self.prefix = prefix
+
+    def __repr__(self) -> str:
+        return f"Mirror({self.source!r})"
 
 
 def _fits(pattern: str, label: str) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .rule import Rule
+    from .rule import Mirror, Rule
 
 FILE_NAME = "config.toml"
 _SIZE_LIMIT = 1 << 20  # bytes, 1 MiB: ten thousand rules; a device in its place has no end
@@ -28,24 +28,33 @@ class Settings:
     ``path`` is ``None`` if there is no file.
     """
 
-    __slots__ = ("environ", "fallback", "path", "rules")
+    __slots__ = ("environ", "fallback", "mirrors", "path", "rules")
 
     def __init__(
         self,
         path: str | None = None,
         rules: "Sequence[Rule]" = (),
         fallback: str | None = None,
+        mirrors: "Sequence[Mirror]" = (),
         environ: "Mapping[str, str] | None" = None,
     ) -> None:
         self.path = path
         self.rules = tuple(rules)
         self.fallback = fallback
+        self.mirrors = tuple(mirrors)
         self.environ = environ or {}  # where accounts may have a role or a profile
 
     def rule_for(self, host: str) -> "Rule | None":
         """Return the first rule that matches ``host`` (without a port), or ``None``."""
         host = host.lower().removesuffix(".")
         return next((rule for rule in self.rules if rule.matches(host)), None)
+
+    def mirror_of(self, host: str) -> "Mirror | None":
+        """Return the mirror of ``host`` (without a port), or ``None``: for the kubelet alone.
+
+        A node's runtime knows its mirror by itself. Docker sends what it is answered to ``host``.
+        """
+        return next((mirror for mirror in self.mirrors if mirror.source == host), None)
 
     def behind(self, host: str) -> "tuple[registry.Registry, Rule | None] | None":
         """Return the registry behind ``host`` and the rule for it, or ``None``: not ours.

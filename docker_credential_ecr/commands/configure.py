@@ -1,5 +1,6 @@
 """configure: have Docker ask us, for single registries or for all, and take that back."""
 
+from .. import settings
 from ..errors import HelperError
 from . import registries, textfile
 from .journal import Alone
@@ -52,6 +53,12 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
         help="take back what this command did: for the named registries, or all",
     )
     parser.add_argument(
+        "--mirrors",
+        action="store_true",
+        help="write nothing; print the mirrors of config.toml for a node's installer: source, "
+        "registry and prefix, with tabs between",
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="write nothing; print the difference, without what may be secret",
@@ -60,6 +67,8 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
 
 def run(arguments: "argparse.Namespace", console: "Console") -> int:
     """Carry the command out. Raises ``HelperError``."""
+    if arguments.mirrors:
+        return _print_mirrors(arguments, console)
     if arguments.all and arguments.registries:
         raise HelperError("--all is for every registry, yet registries are named", "leave one out")
     if arguments.regions is not None and (
@@ -84,6 +93,14 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
             except textfile.Changed:
                 if attempt == _ATTEMPTS:
                     raise
+    return 0
+
+
+def _print_mirrors(arguments: "argparse.Namespace", console: "Console") -> int:
+    if arguments.all or arguments.registries or arguments.remove:
+        raise HelperError("--mirrors only prints, and more is asked for", "leave one out")
+    for mirror in settings.load(console.environ).mirrors:
+        console.answer(f"{mirror.source}\t{mirror.registry}\t{mirror.prefix}")
     return 0
 
 

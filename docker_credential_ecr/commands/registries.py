@@ -18,13 +18,18 @@ def server_of(text: str, environ: "Mapping[str, str]") -> str:
 
     Raises ``HelperError`` if it is no registry of ours.
     """
-    from .. import renewal
+    from .. import renewal, settings
 
     server = written(text)
     host = server.partition(":")[0]
     if registry.parse(host) is None and renewal.target(host, environ) is None:
         if digits := wrong_digits(host):
             raise HelperError(*digits)
+        if settings.load(environ).mirror_of(host) is not None:
+            raise HelperError(
+                f'"{host}" is a [[mirror]], which is for the kubelet alone',
+                "name the registry behind it: Docker would send the token to that host itself",
+            )
         raise HelperError(
             f'"{host}" is not an ECR registry',
             f"for a name of your own, add a [[registry]] rule with match and registry to "

@@ -5,8 +5,8 @@ _docker_credential_ecr() {
         words='configure doctor status token refresh completion kubelet get store erase list version --help --version'
     else
         case ${COMP_WORDS[1]} in
-        configure) words='-h --help --all --regions --remove --dry-run' ;;
-        doctor) words='-h --help --offline --json' ;;
+        configure) words='-h --help --all --regions --remove --mirrors --dry-run' ;;
+        doctor) words='-h --help --kubelet --config --bin-dir --offline --json' ;;
         status) words='-h --help --json' ;;
         token) words='-h --help --header --password --docker-config' ;;
         refresh) words='-h --help' ;;

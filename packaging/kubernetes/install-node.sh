@@ -24,10 +24,14 @@ SOURCE, the executable:
   --requirements FILE   what the wheel needs, with versions and hashes
 
 OPTION:
-  --service-accounts    the configuration in which pods pull as their own role
-  --node-identity       the one in which the node's identity answers (without either: as it is)
+  --service-accounts    the configuration in which pods pull as their own role, and the node's
+                        identity answers for the rest
+  --service-accounts-only  the one in which nothing but pods' own roles answers
+  --node-identity       the one in which the node's identity answers (without any: as it is)
   --bin-dir DIR         the kubelet's plugin directory
   --config FILE         the configuration; "none" where something else writes it
+  --hosts-dir DIR       containerd's directory of hosts.toml files, which gets one for each
+                        [[mirror]] of config.toml (/etc/containerd/certs.d); "none" for no file
   --prefix DIR          where the executable is installed
   --replace             put another's plugin or configuration aside; --uninstall puts it back
   --dry-run             say what would be done
@@ -39,6 +43,7 @@ EOF
 bin_dir=/usr/local/lib/kubelet-credential-providers
 config=/etc/kubernetes/ecr-credential-provider.yaml
 prefix=/opt/docker-credential-ecr
+hosts_dir=/etc/containerd/certs.d
 packaged=/usr/bin/docker-credential-ecr
 kind=
 source=
@@ -87,12 +92,13 @@ choose() { # KIND FILE
 
 while [ $# -gt 0 ]; do
     case $1 in
-    --bin-dir | --config | --prefix | --executable | --file | --wheel | --requirements)
+    --bin-dir | --config | --prefix | --hosts-dir | --executable | --file | --wheel | --requirements)
         [ $# -ge 2 ] || fail "\"$1\" needs a value"
         case $1 in
         --bin-dir) bin_dir=$2 ;;
         --config) config=$2 ;;
         --prefix) prefix=$2 ;;
+        --hosts-dir) hosts_dir=$2 ;;
         --requirements) requirements=$2 ;;
         *) choose "${1#--}" "$2" ;;
         esac
@@ -100,6 +106,7 @@ while [ $# -gt 0 ]; do
         continue
         ;;
     --service-accounts) mode=-service-accounts ;;
+    --service-accounts-only) mode=-service-accounts-only ;;
     --node-identity) mode=node ;;
     --replace) replace=yes ;;
     --dry-run) dry_run=yes ;;
@@ -141,12 +148,12 @@ is_marked() { # FILE
     [ "$(head -n 1 -- "$1" 2>/dev/null)" = "$mark" ]
 }
 
-is_edited() { # whether a person changed the configuration that we wrote
-    if [ -f "$prefix/config" ]; then
-        if cmp -s -- "$prefix/config" "$config"; then return 1; fi
+is_edited() { # FILE KEPT: whether a person changed FILE, which we wrote as KEPT
+    if [ -f "$2" ]; then
+        if cmp -s -- "$2" "$1"; then return 1; fi
         return 0
     fi
-    hash=$(tail -n +2 -- "$config" | sha256sum | cut -d ' ' -f 1)
+    hash=$(tail -n +2 -- "$1" | sha256sum | cut -d ' ' -f 1)
     case $shipped_before in
     *"$hash"*) return 1 ;;
     esac
@@ -160,18 +167,31 @@ put_back_or_remove() { # FILE
     fi
 }
 
+take_back() { # FILE KEPT
+    if is_marked "$1"; then
+        if is_edited "$1" "$2"; then
+            printf 'kept, as it was edited: %s\n' "$1"
+        else
+            put_back_or_remove "$1"
+        fi
+    fi
+    if is_marked "$1.new"; then run rm -f -- "$1.new"; fi
+}
+
+take_back_hosts() { # SOURCE
+    take_back "$hosts_dir/$1/hosts.toml" "$prefix/hosts/$1"
+    run rm -f -- "$prefix/hosts/$1"
+    [ -n "$dry_run" ] || rmdir -- "$hosts_dir/$1" 2>/dev/null || true # unless something is in it
+}
+
 if [ -n "$uninstall" ]; then
     for name in $names; do
         if is_our_link "$bin_dir/$name"; then put_back_or_remove "$bin_dir/$name"; fi
     done
-    if is_marked "$config"; then
-        if is_edited; then
-            printf 'kept, as it was edited: %s\n' "$config"
-        else
-            put_back_or_remove "$config"
-        fi
-    fi
-    if is_marked "$config.new"; then run rm -f -- "$config.new"; fi
+    take_back "$config" "$prefix/config"
+    for kept in "$prefix"/hosts/*; do
+        if [ -f "$kept" ]; then take_back_hosts "$(basename -- "$kept")"; fi
+    done
     if [ -f "$prefix/.install-node" ]; then run rm -rf -- "$prefix"; fi
     exit 0
 fi
@@ -215,9 +235,12 @@ if [ "$config" != none ]; then
             "give --replace (--uninstall puts it back), or another --config"
     fi
     is=node
-    if is_marked "$config" && grep -q '^ *tokenAttributes:' "$config"; then is=-service-accounts; fi
+    if is_marked "$config" && grep -q '^ *tokenAttributes:' "$config"; then
+        is=-service-accounts
+        [ "$(grep -c '^ *- name: ecr-credential-provider' "$config")" -gt 1 ] || is=$is-only
+    fi
     [ -n "$mode" ] || mode=$is
-    if [ "$mode" != "$is" ] && is_marked "$config" && is_edited; then
+    if [ "$mode" != "$is" ] && is_marked "$config" && is_edited "$config" "$prefix/config"; then
         fail "\"$config\" was edited: another mode would lose that" "move it away, and run this again"
     fi
     [ "$mode" != node ] || mode=
@@ -256,6 +279,47 @@ make_wheel() { # RELEASE
         "$@" "$source"
 }
 
+tab=$(printf '\t')
+mirrors= # SOURCE, REGISTRY and PREFIX with tabs between: a line for each
+
+find_mirrors() { # EXECUTABLE, which reads config.toml as the kubelet's environment lets it
+    home=$(sed -n '/name: HOME$/{n;s/^ *value: //p;}' "${configuration:-/dev/null}" | head -n 1)
+    if ! mirrors=$(env -i HOME="${home:-/root}" PATH="$PATH" "$1" configure --mirrors); then
+        fail "\"$1\" cannot say which mirrors there are" "see what stands above"
+    fi
+    mirrors=$(printf '%s\n' "$mirrors" | grep "^[a-z0-9._-]*${tab}[a-z0-9.-]*${tab}[a-z0-9./_-]*\$" || true)
+    [ "$hosts_dir" != none ] || return 0
+    for mirrored in $(printf '%s\n' "$mirrors" | cut -f 1); do
+        file=$hosts_dir/$mirrored/hosts.toml
+        if there_is "$file" && ! is_marked "$file" && [ -z "$replace" ]; then
+            fail "\"$file\" is another's" \
+                "give --replace (--uninstall puts it back), or --hosts-dir none"
+        fi
+    done
+}
+
+provider_config() {
+    printf '%s\n' "$mirrors" | awk -F "$tab" '
+        FNR == NR { if ($1 != "") sources[++count] = $1; next }
+        /^ *defaultCacheDuration:/ { for (n = 1; n <= count; n++) printf "      - \"%s\"\n", sources[n] }
+        { print }
+    ' - "$configuration"
+}
+
+hosts_toml() { # SOURCE REGISTRY PREFIX
+    url=https://$2/v2${3:+/$3}
+    cat <<EOF
+# Images of $1 come from $2, and from nowhere else. Another host in this file,
+# or no server, would be sent the token of ECR where the first lacks an image.
+server = "$url"
+capabilities = ["pull", "resolve"]
+override_path = true
+[host."$url"]
+  capabilities = ["pull", "resolve"]
+  override_path = true
+EOF
+}
+
 put_link() { # TARGET LINK: at once, whatever is there
     [ "$(readlink -- "$2" 2>/dev/null || true)" != "$1" ] || return 0
     if [ -n "$dry_run" ]; then
@@ -279,8 +343,10 @@ run mkdir -p -- "$prefix/releases" "$bin_dir"
 run touch -- "$prefix/.install-node"
 target=$installed
 case $kind in
+installed) find_mirrors "$installed" ;;
 executable)
     target=$source
+    find_mirrors "$target"
     [ -n "$dry_run" ] || grep -qxF -- "$target" "$prefix/links" 2>/dev/null ||
         printf '%s\n' "$target" >>"$prefix/links"
     ;;
@@ -301,6 +367,7 @@ file | wheel)
         fi
         temporary=
     fi
+    [ ! -x "$release/bin/docker-credential-ecr" ] || find_mirrors "$release/bin/docker-credential-ecr"
     last=$(readlink -- "$prefix/current" 2>/dev/null || true)
     put_link "releases/$id" "$prefix/current"
     for release in "$prefix"/releases/*; do
@@ -321,35 +388,52 @@ if [ -n "${last-}" ] && [ -e "$prefix/pyvenv.cfg" ]; then
     for name in bin include lib lib64 pyvenv.cfg share; do run rm -rf -- "${prefix:?}/$name"; done
 fi
 
-put_config() {
-    temporary=$config.new
-    if ! { { printf '%s\n' "$mark" && cat -- "$configuration"; } >"$temporary"; }; then
+put_file() { # FILE KEPT COMMAND...: FILE gets what the command says, and is kept as KEPT
+    file=$1
+    kept=$2
+    shift 2
+    if [ -n "$dry_run" ]; then
+        printf 'would write: %s, unless it was edited\n' "$file"
+        return
+    fi
+    mkdir -p -- "$(dirname -- "$file")" "$(dirname -- "$kept")"
+    temporary=$file.new
+    if ! { { printf '%s\n' "$mark" && "$@"; } >"$temporary"; }; then
         fail "\"$temporary\" cannot be written" "see what stands above"
     fi
     chmod 0644 "$temporary"
-    if is_marked "$config" && is_edited; then
-        if cmp -s -- "$temporary" "$prefix/config"; then
-            printf 'kept, as it was edited: %s\n' "$config" # and has nothing to learn
+    if is_marked "$file" && is_edited "$file" "$kept"; then
+        if cmp -s -- "$temporary" "$kept"; then
+            printf 'kept, as it was edited: %s\n' "$file" # and has nothing to learn
+            clean
         else
-            temporary= # it stays
-            printf 'kept, as it was edited: %s; the new one is %s.new\n' "$config" "$config"
+            printf 'kept, as it was edited: %s; the new one is %s.new\n' "$file" "$file"
         fi
+        temporary=
         return
     fi
-    if there_is "$config" && ! is_marked "$config"; then put_aside "$config"; fi
-    if ! cp -- "$temporary" "$prefix/config.new"; then
-        fail "\"$prefix/config.new\" cannot be written" "see what stands above"
+    if there_is "$file" && ! is_marked "$file"; then put_aside "$file"; fi
+    if ! cp -- "$temporary" "$kept.new"; then
+        fail "\"$kept.new\" cannot be written" "see what stands above"
     fi
-    mv -f -- "$prefix/config.new" "$prefix/config"
-    cmp -s -- "$temporary" "$config" || mv -f -- "$temporary" "$config"
+    mv -f -- "$kept.new" "$kept"
+    if cmp -s -- "$temporary" "$file"; then clean; else mv -f -- "$temporary" "$file"; fi
+    temporary=
 }
 
-if [ "$config" = none ]; then
-    :
-elif [ -n "$dry_run" ]; then
-    printf 'would write: %s, as %s, unless it was edited\n' "$config" "$configuration"
-else
-    put_config
+[ "$config" = none ] || put_file "$config" "$prefix/config" provider_config
+if [ "$hosts_dir" != none ]; then
+    while IFS=$tab read -r mirrored registry of; do
+        [ -z "$mirrored" ] ||
+            put_file "$hosts_dir/$mirrored/hosts.toml" "$prefix/hosts/$mirrored" \
+                hosts_toml "$mirrored" "$registry" "$of"
+    done <<EOF
+$mirrors
+EOF
+    for kept in "$prefix"/hosts/*; do # of what is no mirror any more
+        name=$(basename -- "$kept")
+        [ ! -f "$kept" ] || printf '%s\n' "$mirrors" | cut -f 1 | grep -qxF -- "$name" || take_back_hosts "$name"
+    done
 fi
 printf 'kubelet flags: --image-credential-provider-bin-dir=%s' "$bin_dir"
 [ "$config" = none ] || printf ' --image-credential-provider-config=%s' "$config"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from kit import SYSTEM_PATH, need
 from stack import START_LIMIT, Client, Stack
+from whole_node import build_whole_kubelet
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +43,12 @@ def docker_socket(stack: Stack) -> Path:
         assert time.monotonic() < until, stack.log("dockerd")
         time.sleep(0.1)
     return socket
+
+
+@pytest.fixture(scope="session")
+def whole_kubelet() -> tuple[Path, float]:
+    """The kubelet, and the seconds that building it took: see ``build_whole_kubelet``."""
+    return build_whole_kubelet()
 
 
 @pytest.fixture

@@ -10,15 +10,10 @@ from pathlib import Path
 import pytest
 from kit import CALL, FIPS, HOST, PUBLIC, make_due
 from stack import Client, Stack
-from whole_node import WholeNode, build_whole_kubelet
+from whole_node import WholeNode
 
 HERD = 20  # pods at once
 SOON = 15  # seconds of a life, for a token whose end a test waits for
-
-
-@pytest.fixture(scope="session")
-def whole_kubelet() -> tuple[Path, float]:
-    return build_whole_kubelet()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import hub
 from kit import (
     ELSEWHERE,
     EXECUTABLE,
@@ -200,6 +201,7 @@ class Stack:
             ELSEWHERE_ADDRESS: (ELSEWHERE,),
             PUBLIC_ADDRESS: (PUBLIC,),
             AWS_ADDRESS: ENDPOINTS,
+            hub.ADDRESS: hub.NAMES,
         }
         hosts = self.folder / "hosts"
         lines = [f"{address} {name}" for address, group in names.items() for name in group]
@@ -234,7 +236,7 @@ class Stack:
 
     def _certificates(self) -> None:
         openssl = need("openssl")
-        names = [*PRIVATE, ELSEWHERE, PUBLIC, *ENDPOINTS]
+        names = [*PRIVATE, ELSEWHERE, PUBLIC, *ENDPOINTS, *hub.NAMES]
         extension = self.folder / "server.ext"
         extension.write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names))
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -302,6 +304,23 @@ class Stack:
             env = {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}
             self.run([*argv, image, f"docker://{host}/app:1"], env, check=True)
 
+    def hub(self) -> Hub:
+        """Return a Docker Hub in the namespaces, started once, with an image that runs."""
+        if "hub" not in self._processes:
+            self.seed_runnable(1)
+            files = (self.folder / name for name in ("server.crt", "server.key", "runnable"))
+            argv = [sys.executable, hub.__file__, hub.ADDRESS, *map(str, files)]
+            self.spawn("hub", argv)
+            self._wait_for(hub.ADDRESS)
+        return Hub(self)
+
+    def push(self, name: str) -> None:
+        """Push the image that runs to ECR, under ``name`` (repository and tag)."""
+        image = f"oci:{self.folder / 'runnable'}:1"
+        argv = [need("skopeo"), "copy", "--quiet", "--dest-creds", f"AWS:{self.password}"]
+        env = {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}
+        self.run([*argv, image, f"docker://{HOST}/{name}"], env, check=True)
+
     def seed_runnable(self, tags: int) -> None:
         """Push images that run, as HOST/run:1 to as many as ``tags``, and one for sandboxes."""
         folder = self.folder / "runnable"
@@ -315,6 +334,31 @@ class Stack:
             options = [] if name in public else login
             argv = [need("skopeo"), "copy", "--quiet", *options, image, f"docker://{name}"]
             self.run(argv, {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}, check=True)
+
+
+class Hub:
+    """What the Docker Hub of the namespaces has seen."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._ask("/_forget")
+
+    def seen(self) -> list[dict[str, str]]:
+        """Return every request since this was made: see hub.py."""
+        return list(json.loads(self._ask("/_seen")))
+
+    def shown(self) -> list[str]:
+        """Return the hosts that were shown a password, in whatever form."""
+        return [
+            request["host"]
+            for request in self.seen()
+            if request["password"] or request["authorization"].startswith("Basic ")
+        ]
+
+    def _ask(self, path: str) -> str:
+        argv = [need("curl"), "-sS", "--cacert", str(self._stack.bundle)]
+        argv.append(f"https://{hub.AUTH}{path}")
+        return self._stack.run(argv, {"PATH": SYSTEM_PATH}, check=True).stdout
 
 
 def write_image(

@@ -51,6 +51,7 @@ class WholeNode:
         self.folder = folder
         self.manifests = folder / "manifests"
         self.plugins = folder / "plugins"
+        self.hosts_dir = folder / "certs.d"  # containerd's: a hosts.toml for each registry
         for made in (self.manifests, self.plugins):
             made.mkdir()
         (self.plugins / "ecr-credential-provider").symlink_to(EXECUTABLE)
@@ -79,6 +80,7 @@ class WholeNode:
             f'[plugins."io.containerd.grpc.v1.cri"]\nsandbox_image = "{PAUSE}"',
             "restrict_oom_score_adj = true",
             '[plugins."io.containerd.grpc.v1.cri".containerd]\nsnapshotter = "native"',
+            f'[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "{self.hosts_dir}"',
             f'[plugins."io.containerd.grpc.v1.cri".cni]\nconf_dir = "{self.folder}/cni"',
         ]
         (self.folder / "containerd.toml").write_text("\n".join(lines) + "\n")

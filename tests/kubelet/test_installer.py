@@ -8,11 +8,12 @@ import os
 import re
 import subprocess
 import threading
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
-from kit import SYSTEM_PATH, TESTS, Run, need, need_root
+from kit import EXECUTABLE, HOST, SYSTEM_PATH, TESTS, Run, need, need_root, write
 from node import KUBERNETES
 
 INSTALLER = KUBERNETES / "install-node.sh"
@@ -30,11 +31,12 @@ class Place:
         self.bin_dir = folder / "bin"
         self.config = folder / "etc" / "config.yaml"
         self.prefix = folder / "opt"
+        self.hosts_dir = folder / "certs.d"
         self.script = INSTALLER
 
     def run(self, *options: str, wrap: tuple[str, ...] = ()) -> Run:
         argv = ["--bin-dir", str(self.bin_dir), "--config", str(self.config)]
-        argv += ["--prefix", str(self.prefix)]
+        argv += ["--prefix", str(self.prefix), "--hosts-dir", str(self.hosts_dir)]
         done = subprocess.run(
             [*wrap, "sh", str(self.script), *argv, *options],
             capture_output=True,
@@ -183,6 +185,17 @@ def test_over_an_edited_configuration(place: Place, tmp_path: Path) -> None:
     assert not beside.exists()
 
 
+def test_pods_roles_alone(place: Place) -> None:
+    """The mode in which the node answers for no pod stays, too."""
+    place.install("--service-accounts-only", "--file", str(place.program("one")))
+    shipped = KUBERNETES / "credential-provider-config-service-accounts-only.yaml"
+    for options in ((), ("--service-accounts-only",)):
+        place.install(*options)
+        assert place.config.read_text() == MARK + shipped.read_text()
+    place.install("--service-accounts")
+    assert place.config.read_text().count("- name: ecr-credential-provider") == 2
+
+
 def test_over_another_plugin(place: Place) -> None:
     """AWS's plugin is refused, replaced when that is asked for, and put back byte for byte."""
     place.bin_dir.mkdir()
@@ -282,6 +295,67 @@ def test_under_a_running_kubelet(place: Place) -> None:
         caller.join()
     assert set(said) == {"one", "two"}
     assert place.says() == "two"
+
+
+def test_the_mirrors_of_config_toml(place: Place, tmp_path: Path, home: Path) -> None:
+    """The kubelet asks for each mirror's source, and containerd goes to ECR alone, and back.
+
+    Each file of containerd's is one of ours: another's is refused, one that a person changed stays.
+    """
+    place.script = tmp_path / "packaging" / "install-node.sh"
+    place.script.parent.mkdir()
+    for path in KUBERNETES.glob("*"):
+        text = path.read_text().replace("value: /root", f"value: {home}")
+        (place.script.parent / path.name).write_text(text)
+    options = ("--service-accounts", "--executable", str(EXECUTABLE))
+    place.install(*options)
+    without = place.config.read_text()
+    assert "docker.io" not in without
+    assert not place.hosts_dir.exists()
+
+    settings = write(
+        home / ".config" / "docker-credential-ecr" / "config.toml",
+        f'[[mirror]]\nsource = "docker.io"\nregistry = "{HOST}"\nprefix = "docker-hub"\n'
+        '[[mirror]]\nsource = "quay.io"\nregistry = "public.ecr.aws"\n',
+    )
+    hub, quay = (place.hosts_dir / host / "hosts.toml" for host in ("docker.io", "quay.io"))
+    write(hub, "# of a person\n")
+    before = place.files()
+    done = place.run(*options)
+    assert f'"{hub}" is another\'s' in done.stderr
+    assert done.status == 1
+    assert place.files() == before
+    for _ in range(2):
+        place.install("--replace")
+        written = place.config.read_text()
+        added = '      - "docker.io"\n      - "quay.io"\n    defaultCacheDuration: 0s\n'
+        assert written.replace(added, "    defaultCacheDuration: 0s\n") == without
+        assert written.count(added) == 2
+        url = f"https://{HOST}/v2/docker-hub"
+        told = tomllib.loads(hub.read_text())
+        assert (told["server"], list(told["host"])) == (url, [url])
+        for part in (told, told["host"][url]):
+            assert part["override_path"] is True
+            assert part["capabilities"] == ["pull", "resolve"]
+        assert list(tomllib.loads(quay.read_text())["host"]) == ["https://public.ecr.aws/v2"]
+
+    before_it = place.config.read_text()
+    edited = quay.read_text() + "# mine\n"
+    quay.write_text(edited)
+    write(Path(settings), "[[mirror]]\n")
+    broken = place.run()
+    assert broken.status == 1
+    assert 'lacks "source"' in broken.stderr
+    assert place.config.read_text() == before_it
+    Path(settings).unlink()
+    done = place.install()
+    assert place.config.read_text() == without
+    assert hub.read_text() == "# of a person\n"
+    assert quay.read_text() == edited
+    assert f"kept, as it was edited: {quay}" in done.stdout
+    quay.unlink()
+    place.install("--uninstall")
+    assert not place.config.exists()
 
 
 @pytest.mark.server  # pip and venv take seconds: not for `make check`

@@ -778,18 +778,18 @@ def test_the_shipped_patterns_match_every_kind_of_registry(
 
 
 def test_every_shipped_pattern_is_some_registrys() -> None:
-    """No pattern is idle, and both files name the same ones, but for public ones and pods' roles."""
+    """No pattern is idle, and all files name the same ones, but for public ones and pods' roles."""
     hosts = registry_hosts()
     blocks = [
         re.findall(r'^      - "(.+)"$', block, re.MULTILINE)
-        for name in ("", "-service-accounts")
+        for name in ("", "-service-accounts", "-service-accounts-only")
         for block in (KUBERNETES / f"credential-provider-config{name}.yaml")
         .read_text()
         .split("matchImages:")[1:]
     ]
-    assert [len(block) for block in blocks] == [len(blocks[0]), len(blocks[0]) - 2, len(blocks[0])]
     assert blocks[0] == blocks[2]
-    assert blocks[0][:-2] == blocks[1]
+    assert blocks[1] == blocks[3] == blocks[0][:-2]
+    assert len(blocks) == 4
     for pattern in blocks[0]:
         labels = pattern.split(".")
         assert any(

@@ -19,6 +19,7 @@ from docker_credential_ecr.rule import Rule
 SECOND = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
 THIRD = "333333333333.dkr.ecr.ap-south-1.amazonaws.com"
 ROLE = "arn:aws:iam::210987654321:role/team/puller"
+MIRROR = f"[[mirror]]\nsource = 'docker.io'\nregistry = '{HOST}'\n"
 
 
 def load(tmp_path: Path, text: str | bytes) -> settings.Settings:
@@ -188,7 +189,7 @@ ALLOWED_KEYS = (
 @pytest.mark.parametrize(
     ("text", "reason", "hint"),
     [
-        ("x = 1", 'the file has an unknown key "x"', "allowed there: registry, fallback"),
+        ("x = 1", 'the file has an unknown key "x"', "allowed there: registry, mirror, fallback"),
         ("[registry]\n" + MATCH, "the file has a registry that is not", "[[registry]]"),
         ("registry = [1]", "the file has a registry that is not a list of tables", "[[registry]]"),
         ("[[registry]]\nmatc = 1", 'number 1 has an unknown key "matc"', ALLOWED_KEYS),
@@ -245,6 +246,23 @@ ALLOWED_KEYS = (
         (f"[[registry]]\n{MATCH}endpoint_url = 'https://'", '"endpoint_url"', "https://"),
         (f"[[registry]]\n{MATCH}endpoint_url = 'https://a:x/'", '"endpoint_url"', "https://"),
         (f"[[registry]]\n{MATCH}endpoint_url = 'https://[::1'", '"endpoint_url"', "https://"),
+        ("mirror = 1", "the file has a mirror that is not a list of tables", "[[mirror]]"),
+        (
+            MIRROR + "match = 'a.b'",
+            'unknown key "match"',
+            "allowed there: source, registry, prefix",
+        ),
+        (f"[[mirror]]\nregistry = '{HOST}'", 'number 1 lacks "source"', 'source = "docker.io"'),
+        ("[[mirror]]\nsource = 'docker.io'", 'number 1 lacks "registry"', "registry = "),
+        (MIRROR + MIRROR, '[[mirror]] number 2 is the second for "docker.io"', "remove one"),
+        (MIRROR.replace("docker.io", "*.io"), '"source" in [[mirror]] number 1', '"docker.io"'),
+        (MIRROR.replace("docker.io", "docker.io/library"), "is not a host", "its name alone"),
+        (MIRROR.replace("docker.io", "quay.io:443"), "is not a host", "its name alone"),
+        (MIRROR.replace("docker.io", "index.docker.io"), "Hub under another", 'write "docker.io"'),
+        (MIRROR.replace("docker.io", HOST), "is an ECR registry itself", "remove the table"),
+        (MIRROR.replace(HOST, "quay.io"), "is not the hostname of an ECR registry", HOST),
+        (MIRROR + "prefix = '/hub'", "is not the prefix of repository names", "lower-case"),
+        (MIRROR + "prefix = 'Hub'", "is not the prefix of repository names", "lower-case"),
         ("fallback = 'pass'", "[fallback] is not a table", "[fallback]"),
         (
             "[fallback]\nhelp = 'pass'",

@@ -3,7 +3,7 @@
 from ... import __version__
 from ...errors import HelperError
 from .. import registries
-from . import here, there, variables
+from . import here, node, there, variables
 from .context import ERROR, SKIPPED, Context, Finding, Skip, server
 
 TYPE_CHECKING = False
@@ -43,6 +43,19 @@ CHECKS: "tuple[tuple[str, Callable[[Context], Iterator[Finding]]], ...]" = (
 )
 
 
+# With the kubelet as the caller: its own first, then those that are about any caller.
+_OF_DOCKER = ("executable", "docker", "auths", "fallback")
+KUBELET_CHECKS: "tuple[tuple[str, Callable[[Context], Iterator[Finding]]], ...]" = (
+    ("kubelet", node.flags),
+    ("provider", node.named),
+    ("executable", node.plugins),
+    ("images", node.images),
+    ("mirrors", node.mirrors),
+    ("service accounts", node.service_accounts),
+    *(check for check in CHECKS if check[0] not in _OF_DOCKER),
+)
+
+
 def arguments(parser: "argparse.ArgumentParser") -> None:
     """Add what this command takes."""
     parser.add_argument(
@@ -52,6 +65,17 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
         help="an ECR host, or a mapped name; without it the first in Docker's credHelpers, "
         "or that of your account and region",
     )
+    parser.add_argument(
+        "--kubelet",
+        action="store_true",
+        help="the node's view: the kubelet is the caller, and its flags and files are read",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="PATH",
+        help="with --kubelet: its CredentialProviderConfig, in place of what one that runs says",
+    )
+    parser.add_argument("--bin-dir", metavar="DIR", help="with --config: the plugins' directory")
     parser.add_argument(
         "--offline",
         action="store_true",
@@ -63,10 +87,19 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
 def run(arguments: "argparse.Namespace", console: "Console") -> int:
     """Carry the command out. Raises ``HelperError`` if what is named is no registry's name."""
     named = registries.written(arguments.registry) if arguments.registry is not None else None
-    context = Context(console.environ, named, offline=arguments.offline)
+    context = Context(
+        console.environ,
+        named,
+        offline=arguments.offline,
+        kubelet=_is_of_kubelet(arguments),
+        config=arguments.config,
+        bin_dir=arguments.bin_dir,
+    )
+    if context.kubelet:
+        _as_the_kubelet(context)
     report = []
     failed = False
-    for name, check in CHECKS:
+    for name, check in KUBELET_CHECKS if context.kubelet else CHECKS:
         for finding in _found(check, context):
             failed = failed or finding.state == ERROR
             if arguments.json:
@@ -87,6 +120,27 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
         said = {"version": __version__, "registry": about, "ok": not failed, "checks": report}
         console.answer(json.dumps(said, indent=1))
     return 1 if failed else 0
+
+
+def _is_of_kubelet(arguments: "argparse.Namespace") -> bool:
+    """Return whether the node's view is asked for. Raises ``HelperError`` for half of its files."""
+    if (arguments.config is None) != (arguments.bin_dir is None) or (
+        arguments.config is not None and not arguments.kubelet
+    ):
+        raise HelperError(
+            "--config and --bin-dir are the kubelet's files", "give --kubelet and both of them"
+        )
+    return bool(arguments.kubelet)
+
+
+def _as_the_kubelet(context: Context) -> None:
+    """Take the environment that the kubelet gives us: AWS's library reads the process's own."""
+    import os
+
+    made = context.find(node.environ)
+    os.environ.clear()
+    os.environ.update(made)
+    context.environ = os.environ
 
 
 def _found(

@@ -43,16 +43,30 @@ class Skip(HelperError):
 
 
 class Context:
-    """What is asked about. ``named`` is a registry as Docker writes it, or ``None``."""
+    """What is asked about. ``named`` is a registry as Docker writes it, or ``None``.
 
-    __slots__ = ("_facts", "environ", "named", "offline")
+    ``kubelet`` says that the kubelet is the caller, not Docker; ``config`` and ``bin_dir`` name its
+    files in place of its flags.
+    """
+
+    __slots__ = ("_facts", "bin_dir", "config", "environ", "kubelet", "named", "offline")
 
     def __init__(
-        self, environ: "Mapping[str, str]", named: str | None = None, *, offline: bool = False
+        self,
+        environ: "Mapping[str, str]",
+        named: str | None = None,
+        *,
+        offline: bool = False,
+        kubelet: bool = False,
+        config: str | None = None,
+        bin_dir: str | None = None,
     ) -> None:
         self.environ = environ
         self.named = named
         self.offline = offline
+        self.kubelet = kubelet
+        self.config = config
+        self.bin_dir = bin_dir
         self._facts: dict[Callable[[Context], Any], Any] = {}
 
     def find(self, fact: "Callable[[Context], T]") -> "T":
@@ -102,15 +116,23 @@ def our_settings(context: Context) -> "Settings":
 
 def named_server(context: Context) -> str | None:
     """Return the registry that is named, or the first for which Docker asks us by name."""
-    if context.named is not None:
+    if context.named is not None or context.kubelet:
         return context.named
     config = context.find_or(docker_config, None)
     return next(iter(config.ours()), None) if config is not None else None
 
 
 def server(context: Context) -> str:
-    """Return the registry that all is about, as Docker writes it: host, or host:port."""
-    return context.find(named_server) or context.find(default_server)
+    """Return the registry that all is about, as Docker writes it: host, or host:port.
+
+    For the kubelet a mirror's source is the registry behind it: that is who is shown the token.
+    """
+    found = context.find(named_server) or context.find(default_server)
+    if context.kubelet:
+        known = context.find_or(our_settings, settings.Settings())
+        mirror = known.mirror_of(found.partition(":")[0])
+        return found if mirror is None else mirror.registry
+    return found
 
 
 def default_server(context: Context) -> str:

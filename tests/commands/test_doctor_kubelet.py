@@ -1,0 +1,321 @@
+"""doctor --kubelet: what a node's kubelet is told, what it calls, and what that will come to."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from fake_aws import FakeAWS
+from kit import ELSEWHERE, EXECUTABLE, HOST, PUBLIC, Helper, in_namespaces, write
+from node import KUBERNETES
+
+from docker_credential_ecr.commands import yamltext
+
+NAMES = ("ecr-credential-provider", "ecr-credential-provider-sa")
+OWN = "credential-provider-config-service-accounts.yaml"
+MIRROR = f'[[mirror]]\nsource = "docker.io"\nregistry = "{HOST}"\nprefix = "hub"\n'
+
+Findings = dict[str, list[tuple[str, str]]]
+
+
+def states(found: Findings) -> set[str]:
+    return {state for findings in found.values() for state, _ in findings}
+
+
+class Files:
+    """The files of a kubelet, as the installer leaves them; ``ask`` is doctor --kubelet."""
+
+    def __init__(self, helper: Helper, folder: Path, home: Path) -> None:
+        self.helper = helper
+        self.home = home
+        self.plugins = folder / "plugins"
+        self.plugins.mkdir()
+        for name in NAMES:
+            (self.plugins / name).symlink_to(EXECUTABLE)
+        self.config = folder / "config.yaml"
+        self.write("credential-provider-config.yaml")
+        self.hosts = folder / "containerd"  # what is to be /etc/containerd
+
+    def write(self, shipped: str) -> None:
+        text = (KUBERNETES / shipped).read_text()
+        self.config.write_text(text.replace("value: /root", f"value: {self.home}"))
+
+    def edit(self, before: str, after: str) -> None:
+        text = self.config.read_text()
+        assert before in text
+        self.config.write_text(text.replace(before, after))
+
+    def ask(self, *more: str, wrap: tuple[str, ...] = ()) -> Findings:
+        named = ("--config", str(self.config), "--bin-dir", str(self.plugins))
+        return self.asked("--offline", *named, *more, wrap=wrap)
+
+    def asked(self, *arguments: str, wrap: tuple[str, ...] = ()) -> Findings:
+        """Return the findings of each check: state and message."""
+        run = self.helper("doctor", "--kubelet", "--json", *arguments, wrap=wrap)
+        said = json.loads(run.stdout)
+        found: Findings = {}
+        for check in said["checks"]:
+            text = " ".join([check["message"], *check["hints"]])
+            found.setdefault(check["name"], []).append((check["state"], text))
+        failed = "error" in states(found)
+        assert (run.status, said["ok"]) == (int(failed), not failed)
+        return found
+
+    def containerd(self) -> tuple[str, ...]:
+        """Return what to put before doctor, so that /etc/containerd is ours."""
+        script = f"mount -t tmpfs tmpfs /etc/containerd; cp -r {self.hosts}/. /etc/containerd"
+        return in_namespaces("--mount", script=script)
+
+
+@pytest.fixture
+def files(helper: Helper, tmp_path: Path, home: Path) -> Files:
+    return Files(helper, tmp_path, home)
+
+
+def test_what_the_installer_leaves_is_right(files: Files) -> None:
+    """Nothing is wrong with the shipped configurations; Docker's own checks are left out."""
+    for shipped in ("credential-provider-config.yaml", f"{OWN[:-5]}-only.yaml"):
+        files.write(shipped)
+        found = files.ask(HOST)
+        assert states(found) <= {"ok", "skipped"}
+        assert not {"docker", "auths", "fallback"} & set(found)
+        assert ("kubectl auth can-i" in found["service accounts"][0][1]) is ("-only" in shipped)
+
+
+def test_a_pod_that_is_pulled_by_the_node_in_silence(files: Files) -> None:
+    """With both providers a pod whose role cannot be had is the node's: a warning says so."""
+    files.write(OWN)
+    ((state, said),) = files.ask(HOST)["service accounts"]
+    assert state == "warning"
+    assert 'is pulled by the node\'s identity ("ecr-credential-provider")' in said
+    assert "--service-accounts-only" in said
+    files.edit("serviceAccountTokenAudience: sts.amazonaws.com", 'serviceAccountTokenAudience: "x"')
+    assert 'are for "x"' in files.ask(HOST)["service accounts"][0][1]
+
+
+@pytest.mark.parametrize(
+    ("server", "state"),
+    [
+        (HOST, "ok"),
+        (PUBLIC, "ok"),
+        (f"{HOST}:8443", "error"),
+        (ELSEWHERE, "error"),
+        ("123456789012.dkr.ecr-fips.eusc-de-east-1.amazonaws.eu", "ok"),
+    ],
+)
+def test_whether_the_kubelet_asks_for_a_registry(files: Files, server: str, state: str) -> None:
+    """By the kubelet's own rules: each label fits, and the port is equal."""
+    found = files.ask(server)["images"]
+    assert found[0][0] == state
+    if state == "error":
+        assert f'for images of "{server}": no pattern in matchImages fits' in found[0][1]
+
+
+def test_names(files: Files) -> None:
+    """Equal names stop the kubelet, another's plugin for the same images is named, and one alone is none."""
+    text = files.config.read_text()
+    provider = text[text.index("  - name:") :]
+    files.config.write_text(text + provider)
+    ((state, said), _) = files.ask(HOST)["provider"]
+    assert state == "error"
+    assert 'two providers named "ecr-credential-provider": the kubelet does not start' in said
+
+    files.config.write_text(text + provider.replace("ecr-credential-provider", "rival"))
+    write(files.plugins / "rival", "#!/bin/sh\nexit 1\n", 0o755)
+    ((state, said), (after, _)) = files.ask(HOST)["provider"]
+    assert (state, after) == ("warning", "ok")
+    assert 'asks "rival", too, for images of "*.dkr.ecr.*.amazonaws.com"' in said
+
+    files.config.write_text(text.replace("ecr-credential-provider", "rival"))
+    found = files.ask(HOST)
+    assert 'is this program: "rival"' in found["provider"][0][1]
+    assert found["provider"][0][0] == "error"
+
+
+def test_a_directory_of_configurations(files: Files) -> None:
+    """The kubelet takes a directory, whose files it merges; an empty one stops it."""
+    text = files.config.read_text()
+    files.config.unlink()
+    files.config.mkdir()
+    assert files.ask(HOST)["provider"][0][0] == "error"
+    (files.config / "10.yaml").write_text(text)
+    (files.config / "20.json").write_text(
+        json.dumps({"kind": "CredentialProviderConfig", "providers": [{"name": "other"}]})
+    )
+    (files.config / "notes.txt").write_text("{")
+    ((state, said),) = files.ask(HOST)["provider"]
+    assert state == "ok"
+    assert '"ecr-credential-provider" in' in said
+    (files.config / "20.yaml").write_text(text)
+    assert "does not start" in files.ask(HOST)["provider"][0][1]
+
+
+def test_what_others_may_change_is_an_error(files: Files) -> None:
+    """The kubelet runs as root what lies there: file and directory are root's, or it is said."""
+    for place, mode in ((files.plugins, 0o777), (files.plugins.parent, 0o775)):
+        before = place.stat().st_mode
+        place.chmod(mode)
+        ((state, said), *_) = files.ask(HOST)["executable"]
+        place.chmod(before)
+        assert state == "error"
+        assert f'"{place}" can be written by others' in said
+        assert "chmod go-w" in said
+
+
+def test_mirrors_and_their_hosts_toml(files: Files, helper: Helper) -> None:
+    """A mirror is in matchImages, and containerd goes to it alone, or doctor says what will happen."""
+    write(files.home / ".config" / "docker-credential-ecr" / "config.toml", MIRROR)
+    files.hosts.mkdir()
+    wrap = files.containerd()
+    found = files.ask(HOST, wrap=wrap)
+    assert 'for images of "docker.io"' in found["images"][0][1]
+    assert found["images"][0][0] == "error"
+    files.edit("    defaultCacheDuration", '      - "docker.io"\n    defaultCacheDuration')
+    found = files.ask(HOST, wrap=wrap)
+    assert found["images"][0][0] == "ok"
+    assert 'not told that "docker.io" is mirrored' in found["mirrors"][0][1]
+
+    write(files.hosts / "config.toml", "version = 2\n")
+    assert "has no config_path" in files.ask(HOST, wrap=wrap)["mirrors"][0][1]
+    registry = 'plugins."io.containerd.grpc.v1.cri".registry'
+    write(files.hosts / "config.toml", f'{registry}.config_path = "/etc/containerd/certs.d"\n')
+    url = f"https://{HOST}/v2/hub"
+    alone = f'server = "{url}"\n[host."{url}"]\noverride_path = true\n'
+    for text, state, words in (
+        (alone, "ok", f'"docker.io" comes from "{HOST}" alone'),
+        (f'[host."{url}"]\n', "warning", 'containerd shows the token of ECR to "docker.io"'),
+        (
+            alone.replace(f'server = "{url}', 'server = "https://registry-1.docker.io'),
+            "warning",
+            'to "registry-1.docker.io"',
+        ),
+        (alone + '[host."https://other.example"]\n', "warning", 'to "other.example"'),
+        ('server = "https://registry-1.docker.io"\n', "warning", "does not lead to"),
+        ("server = \n", "error", "cannot be read"),
+    ):
+        write(files.hosts / "certs.d" / "docker.io" / "hosts.toml", text)
+        assert files.ask("docker.io", wrap=wrap)["mirrors"][0][0] == state
+        assert words in files.ask("docker.io", wrap=wrap)["mirrors"][0][1]
+
+
+def test_docker_hub_without_a_mirror(files: Files) -> None:
+    """A pattern that we have no answer for is named: such images are pulled without credentials."""
+    files.edit("    defaultCacheDuration", '      - "docker.io"\n    defaultCacheDuration')
+    ((state, said), _) = files.ask(HOST)["images"]
+    assert state == "warning"
+    assert '"docker.io" in matchImages is neither ECR nor a [[mirror]]' in said
+
+
+def test_the_mirrors_registry_is_asked_and_shown_the_token(
+    files: Files, aws: FakeAWS, env: dict[str, str]
+) -> None:
+    """With docker.io named, it is the ECR registry that is shown a token, and nobody else."""
+    write(files.home / ".config" / "docker-credential-ecr" / "config.toml", MIRROR)
+    found = files.ask("docker.io")
+    assert f'"{HOST}": ECR, us-east-1' in found["registry name"][0][1]
+
+
+def running(files: Files, aws: FakeAWS, *flags: str) -> tuple[str, ...]:
+    """Return what to put before doctor: there, one process runs, called kubelet, with those flags."""
+    variables = (
+        f"env -i AWS_ENDPOINT_URL={aws.url} AWS_ACCESS_KEY_ID=AKIANODE "
+        "AWS_SECRET_ACCESS_KEY=SECRET-CANARY-node AWS_ECR_TIMEOUT=60"
+    )
+    sleeper = "import sys, time; print(flush=True); time.sleep(100)"
+    script = (
+        "mkfifo {0}/ready; {1} bash -c 'exec -a /usr/bin/kubelet {2} -c \"$@\"' - '{3}' {4} "
+        ">{0}/ready & read -r _ <{0}/ready; rm {0}/ready"
+    ).format(files.home, variables, sys.executable, sleeper, " ".join(flags))
+    return in_namespaces("--mount", "--pid", "--fork", "--mount-proc", script=script)
+
+
+def test_a_kubelet_that_runs(files: Files, aws: FakeAWS, env: dict[str, str]) -> None:
+    """Its flags name the files, and what asks AWS has its environment, not the caller's."""
+    env["AWS_ACCESS_KEY_ID"] = "AKIACALLER"
+    flags = (f"--image-credential-provider-config={files.config}", "--v 2")
+    bin_dir = f"--image-credential-provider-bin-dir {files.plugins}"
+    wrap = running(files, aws, *flags, bin_dir)
+    found = files.asked(HOST, wrap=wrap)
+    assert found["kubelet"][0][0] == "ok"
+    assert f'configuration "{files.config}", plugins in "{files.plugins}"' in found["kubelet"][0][1]
+    assert found["credentials"][0] == ("ok", "from the environment variables")
+    assert found["token"][0][0] == "ok"
+    assert {call.access_key for call in aws.calls if call.access_key} == {"AKIANODE"}
+    said = json.dumps(found)
+    assert "CANARY" not in said
+
+    os.utime(files.config, (2e9, 2e9))
+    ((state, said), _) = files.asked("--offline", HOST, wrap=wrap)["kubelet"]
+    assert state == "warning"
+    assert "is newer than the kubelet" in said
+    wrap = running(files, aws, *flags)
+    ((state, said),) = files.asked("--offline", HOST, wrap=wrap)["kubelet"]
+    assert state == "error"
+    assert 'runs without "--image-credential-provider-bin-dir"' in said
+
+
+def test_no_kubelet(files: Files) -> None:
+    """Where none runs it is said what to do; half of its files is refused."""
+    wrap = in_namespaces("--mount", "--pid", "--fork", "--mount-proc")
+    ((state, said),) = files.asked("--offline", wrap=wrap)["kubelet"]
+    assert state == "error"
+    assert "no kubelet runs here" in said
+    assert "--config FILE --bin-dir DIRECTORY" in said
+    for half in (("--kubelet", "--config", "x"), ("--config", "x", "--bin-dir", "y")):
+        assert files.helper("doctor", *half).status == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("kind: &a b\n", 1),
+        ("kind: |\n  b\n", 1),
+        ("a: 1\n---\nb: 2\n", 2),
+        ("a:\n  - b\n c: d\n", 3),
+        ("a: b: c\n", 1),
+        ("a: b\na: c\n", 2),
+        ("\ta: b\n", 1),
+        ("{", 1),
+        ("a: [b, c]\n", 1),
+        ("a: 'b\n", 1),
+    ],
+)
+def test_yaml_that_is_more_than_is_read(files: Files, text: str, line: int) -> None:
+    """It is an error with its line, never half read."""
+    files.config.write_text(text)
+    ((state, said),) = files.ask(HOST)["provider"]
+    assert state == "error"
+    assert f"has something at line {line} that doctor does not read" in said
+
+
+def test_yaml_as_people_write_it() -> None:
+    """Lists below their key, quotes, comments, JSON within: what a kubelet's configuration has."""
+    text = """\
+---
+# a comment
+providers:
+- name: one   # and another
+  matchImages: ["*.example.com", "a#b"]
+  env:
+  - {"name": "A", "value": "b"}
+  -
+    name: 'it''s'
+    value: "x: y # z"
+  nothing:
+other: true
+"""
+    assert yamltext.read(text) == {
+        "providers": [
+            {
+                "name": "one",
+                "matchImages": ["*.example.com", "a#b"],
+                "env": [{"name": "A", "value": "b"}, {"name": "it's", "value": "x: y # z"}],
+                "nothing": None,
+            }
+        ],
+        "other": "true",
+    }
+    assert yamltext.read("") is None

@@ -164,3 +164,8 @@ def parse_toml(path: str, data: bytes) -> "dict[str, Any]":
             f'"{one_line(path)}" is not valid TOML {place}',
             "correct that line; strings need double quotes, and a rule starts with [[registry]]",
         ) from None
+    except (ValueError, RecursionError):  # what the parser itself stumbles over
+        raise Refused(
+            f'"{one_line(path)}" is not valid TOML: it is nested too deep, or a number is too long',
+            "write it anew: a rule starts with [[registry]], and needs no tables within it",
+        ) from None

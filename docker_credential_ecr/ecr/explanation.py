@@ -32,6 +32,9 @@ _TROUBLE = frozenset(
 )
 
 
+_NO_URL = ("Invalid endpoint", "Invalid IPv6 URL", "Port ")  # how what they say of a URL begins
+
+
 class TooLarge(Exception):
     """What came is larger than anything that AWS says."""
 
@@ -67,9 +70,8 @@ def explain(error: Exception, names: Names, *, looking: bool) -> HelperError:
     understood came from one of their sources.
     """
     for explained in (
-        *(_of_machine, _of_keys, _of_authorities, _of_network, of_reply),
-        *(_of_machine, _of_terminal, _of_authorities, _of_network, of_reply),
-        *(_of_session, _of_configuration, _of_system),
+        *(_of_machine, _of_keys, _of_endpoint, _of_terminal, _of_authorities, _of_network),
+        *(of_reply, _of_session, _of_configuration, _of_system),
     ):
         if (found := explained(error, names)) is not None:
             return found
@@ -207,6 +209,17 @@ def _of_keys(error: Exception, names: Names) -> HelperError | None:
     wrapped = _cause(error)
     unsendable = wrapped is not error and type(wrapped) is ValueError
     return _not_readable(names) if unsendable or isinstance(error, NotKeys) else None
+
+
+def _of_endpoint(error: Exception, names: Names) -> HelperError | None:
+    """Return what to say of an endpoint that is no URL: nobody was asked."""
+    from urllib3.exceptions import LocationValueError
+
+    # botocore and urllib.parse have no classes of their own for it.
+    unusable = type(error) is ValueError and str(error).startswith(_NO_URL)
+    if not unusable and not isinstance(_cause(error), LocationValueError):
+        return None
+    return Refused(f"{names.trying}: the configured endpoint is no URL", ENDPOINT_HINT)
 
 
 def _of_authorities(error: Exception, names: Names) -> HelperError | None:

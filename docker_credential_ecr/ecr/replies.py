@@ -46,10 +46,8 @@ def check_keys(access_key: object, secret_key: object, token: object) -> None:
 
     botocore takes whatever it is given, and stumbles over it when it asks ECR.
     """
-    sent = [access_key] if token is None else [access_key, token]
-    if not isinstance(secret_key, str) or not all(
-        isinstance(text, str) and text.isprintable() for text in sent
-    ):
+    given = [access_key, secret_key] if token is None else [access_key, secret_key, token]
+    if not all(isinstance(text, str) and text.isprintable() for text in given):
         raise NotKeys
 
 

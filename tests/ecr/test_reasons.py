@@ -72,3 +72,30 @@ def test_an_account_of_nine_digits(helper: Helper, arguments: tuple[str, ...]) -
 def test_how_awscrt_is_added(prefix: str, command: str) -> None:
     """The command is that of whoever made the environment."""
     assert explanation.add_crt(prefix).startswith(command)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("x", "ftp://CANARY", "http://a b", "http://CANARY:99999", "http://[::1"),
+        f"http://{'a' * 64}.example.com",
+    ],
+)
+def test_an_endpoint_that_is_no_url(aws: FakeAWS, helper: Helper, url: str) -> None:
+    """Nobody was asked, so no reply and no network is to blame; the setting is named, not shown."""
+    done = helper.get(env={"AWS_ENDPOINT_URL": url})
+    assert done.stdout == f'cannot get a token for "{HOST}": the configured endpoint is no URL\n'
+    assert "check what AWS_ENDPOINT_URL" in done.stderr
+    assert "CANARY" not in done.stderr
+    assert not aws.calls
+
+
+@pytest.mark.parametrize("end", ["\udcff", "\n"], ids=["no text", "a line break"])
+def test_a_secret_key_that_is_none(aws: FakeAWS, helper: Helper, end: str) -> None:
+    """A secret key that can be none is what is wrong, and not AWS's reply."""
+    done = helper.get(env={"AWS_SECRET_ACCESS_KEY": "CANARY" + end})
+    assert done.stdout == (
+        f'cannot get a token for "{HOST}": what a credential source gave cannot be read\n'
+    )
+    assert "CANARY" not in done.stderr
+    assert not aws.calls

@@ -306,6 +306,19 @@ def test_broken_toml(tmp_path: Path, text: str, place: str) -> None:
     assert "secret-canary" not in fault.reason + "".join(fault.hints)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 5000, "a = " + "{a=" * 5000, "duration = " + "9" * 5000],
+    ids=["arrays", "tables", "digits"],
+)
+def test_toml_that_is_too_much_for_the_parser(tmp_path: Path, text: str) -> None:
+    """What the parser gives up on, nested or long beyond reason, is named; it is no defect."""
+    fault = fault_of(tmp_path, text)
+    assert fault.reason == (
+        f'"{tmp_path}/config.toml" is not valid TOML: it is nested too deep, or a number is too long'
+    )
+
+
 def test_not_utf8(tmp_path: Path) -> None:
     """A file in another encoding is named with the line."""
     fault = fault_of(tmp_path, b"# one\n# caf\xe9\n")

@@ -9,13 +9,18 @@ HASHED := $(PIP) --require-hashes
 # Without this the tests would import the checkout that they lie in, not what is installed.
 PYTEST := PYTHONSAFEPATH=1 $(BIN)/python -m pytest
 MEASURED := PYTHONSAFEPATH=1 $(BIN)/python -m coverage run -m pytest
+# What holds for both executables, against the native one; tests/native/one-only.tsv says of which not.
+NATIVE_FOLDER ?= .native
+BOTH := $(addprefix tests/,cache commands e2e ecr faults kubelet program protocol registry settings tokens) \
+	tests/native/test_executable.py
+NATIVELY := NATIVE_EXECUTABLE=$(abspath $(NATIVE_FOLDER))/for-tests/docker-credential-ecr $(PYTEST) $(BOTH)
 JOBS   ?= 3 # two that work and one that waits: much of what is tested is waiting
 TOGETHER := -n $(JOBS) --dist loadgroup
 # Of $(PYTEST_ARGS), one of two runs may find nothing to do: pytest says so with status 5.
 OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test proof test-oldest test-windows test-native lint bench mutants native front wheel sdist requirements audit clean
+.PHONY: help demo check test proof test-oldest test-windows test-native lint bench mutants native packages test-packages front wheel wheels sdist requirements audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +56,10 @@ test-windows: $(BIN)/python ## the everyday way and past faults on Windows, by W
 	$(BIN)/python tests/windows/lab.py
 	$(PYTEST) tests/windows $(PYTEST_ARGS)
 
-test-native: native $(BIN)/python ## the native executable of this machine, on its own
-	NATIVE_EXECUTABLE=$(CURDIR)/dist/docker-credential-ecr-linux-$$(uname -m) $(PYTEST) tests/native $(PYTEST_ARGS)
+test-native: $(BIN)/python ## all that holds for both against the native executable of this machine
+	@$(PYTHON) packaging/native/build.py --for-tests $$(uname -m)
+	$(NATIVELY) $(TOGETHER) -m "not alone" $(PYTEST_ARGS) $(OR_NONE)
+	$(NATIVELY) -m alone $(PYTEST_ARGS) $(OR_NONE)
 
 lint: $(BIN)/python ## ruff and mypy
 	$(BIN)/python -m ruff check .
@@ -68,12 +75,21 @@ mutants: $(BIN)/python ## change the package one thing at a time, see whether te
 native: ## build the native executables into dist/; NATIVE_FOLDER keeps sources and what was compiled
 	@$(PYTHON) packaging/native/build.py $(ARCHITECTURES)
 
+packages: native .packages-venv/.requirements ## build .deb, .rpm, .apk, .tar.gz of the native executables into dist/
+	@.packages-venv/bin/python packaging/packages/packages.py --folder $(NATIVE_FOLDER) $(ARCHITECTURES)
+
+test-packages: packages wheels $(BIN)/python ## the packages of the native executable, in roots of their own
+	NATIVE_PACKAGES=$(CURDIR)/dist $(PYTEST) $(TOGETHER) tests/packages $(PYTEST_ARGS)
+
 front: ## build the native front for this machine into dist/ (needs a C compiler)
 	@mkdir -p dist
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -o dist/docker-credential-ecr packaging/native/front/*.c
 
 wheel: ## build the wheel into dist/
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+wheels: wheel ## build the platform wheels, with the front in them, too
+	$(PYTHON) packaging/native/wheels.py --folder $(NATIVE_FOLDER) dist/docker_credential_ecr-*-py3-none-any.whl
 
 sdist: $(VENV)/.requirements ## build the source distribution into dist/
 	@rm -rf *.egg-info
@@ -83,7 +99,7 @@ requirements: .tools-venv/.requirements ## choose the newest versions anew, and 
 	@TOOLS=$(TOOLS) sh requirements/compile
 
 audit: .tools-venv/.requirements ## ask for known vulnerabilities of what is required (needs the network)
-	@for file in test build node oldest tools; do echo "requirements/$$file.txt"; \
+	@for file in test build native node oldest packages tools; do echo "requirements/$$file.txt"; \
 		$(TOOLS)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/$$file.txt || exit; done
 
 # The package is installed anew each time: the tests run what users get, never the checkout.
@@ -108,8 +124,13 @@ $(VENV)/.requirements: requirements/test.txt requirements/build.txt
 	@$(TOOLS)/python $(HASHED) -r requirements/tools.txt
 	@touch $@
 
+.packages-venv/.requirements: requirements/packages.txt
+	@$(PYTHON) -m venv .packages-venv
+	@.packages-venv/bin/python $(HASHED) -r requirements/packages.txt
+	@touch $@
+
 FORCE:
 
 clean: ## remove what the targets made
-	rm -rf .venv .demo-venv .native .oldest-venv .tools-venv build dist *.egg-info .reports .coverage* \
+	rm -rf .venv .demo-venv .native .oldest-venv .packages-venv .tools-venv build dist *.egg-info .reports .coverage* \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import EXECUTABLE, SYSTEM_PATH, Helper
+from kit import EXECUTABLE, INSTALLED, SYSTEM_PATH, TESTS, Helper
 
 SERVERS = {"aws", "stack"}  # the fixtures that start one
 
 # Building the native executable takes minutes: make test-native does it, and names it.
-collect_ignore_glob = [] if os.environ.get("NATIVE_EXECUTABLE") else ["native/test_executable*.py"]
+NATIVE = EXECUTABLE != INSTALLED
+collect_ignore_glob = [] if NATIVE else ["native/test_executable*.py"]
+if "NATIVE_PACKAGES" not in os.environ:  # make test-packages
+    collect_ignore_glob.append("packages/*.py")
 
 
 @pytest.fixture
@@ -46,10 +49,13 @@ def cache(home: Path) -> Path:
 
 
 @pytest.fixture
-def helper(env: dict[str, str]) -> Helper:
+def helper(env: dict[str, str], request: pytest.FixtureRequest) -> Helper:
     if not EXECUTABLE.exists():
         pytest.fail(f"{EXECUTABLE.name} is not installed beside {sys.executable}: run make test")
-    return Helper(env)
+    helper = Helper(env)
+    if request.node.get_closest_marker("clocked"):
+        helper.path = EXECUTABLE.parent / "clocked" / EXECUTABLE.name
+    return helper
 
 
 @pytest.fixture
@@ -90,6 +96,8 @@ def long_form(config: pytest.Config) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what starts a server, keep together what shares one, leave out what is long only."""
     left_out = []
+    if NATIVE:
+        mark_one_only(items)
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         if used & SERVERS:
@@ -104,6 +112,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def mark_one_only(items: list[pytest.Item]) -> None:
+    """Mark the tests of tests/native/one-only.tsv; an item is named by itself, its function, its file."""
+    lines = (TESTS / "native" / "one-only.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    kinds = {name: (executable, reason) for executable, name, reason in rows}
+    for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        for key in (name, name.partition("[")[0], name.partition("::")[0]):
+            if key in kinds:
+                executable, reason = kinds[key]
+                if executable == "clocked":
+                    item.add_marker(pytest.mark.clocked)
+                else:
+                    item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+                break
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

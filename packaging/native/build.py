@@ -1,6 +1,6 @@
 """Build the native executable: one static file for each architecture, from pinned sources.
 
-    python3 packaging/native/build.py [--folder FOLDER] [--jobs N] [ARCH...]
+    python3 packaging/native/build.py [--folder FOLDER] [--jobs N] [--for-tests] [ARCH...]
 
 FOLDER (.native, or $NATIVE_FOLDER) keeps what takes long: the sources in FOLDER/archives, which may
 be put there by hand, and what was compiled. What is in it already is not made again, unless the
@@ -8,6 +8,7 @@ tables or scripts that it was made by have changed. The executables come to dist
 """
 
 import argparse
+import functools
 import hashlib
 import os
 import shutil
@@ -27,6 +28,9 @@ TREE = HERE.parent.parent
 REQUIREMENTS = TREE / "requirements" / "native.txt"
 EPOCH = "1767225600"  # 2026-01-01, seconds: what would be dated is dated so
 ARCHITECTURES = ("x86_64", "aarch64")
+CLOCK = TREE / "tests" / "native" / "clock.c"
+CLOCK_WRAPS = ("clock_gettime", "time", "gettimeofday")
+NAME = "docker-credential-ecr"
 
 
 class Steps:
@@ -90,13 +94,19 @@ def freeze(folder: Path) -> None:
     )
 
 
-def build(folder: Path, architectures: list[str], jobs: int) -> None:
-    """Make what is lacking of all steps, and the executables."""
+def compiler(folder: Path) -> str:
+    """Have the compiler in ``folder``, of its pinned version; its fingerprint."""
+    work = functools.partial(build_compile.tools, folder, REQUIREMENTS)
+    return Steps(folder).take("tools", [REQUIREMENTS], work)
+
+
+def build(folder: Path, architectures: list[str], jobs: int, *, for_tests: bool) -> None:
+    """Make what is lacking of all steps, and the executables; ``for_tests`` the one with a clock too."""
     folder.mkdir(parents=True, exist_ok=True)
     steps = Steps(folder)
     environ = build_compile.environment(folder, EPOCH)
     machines = {arch: build_compile.Machine(folder, arch, environ, jobs) for arch in ARCHITECTURES}
-    tools = steps.take("tools", [REQUIREMENTS], lambda: build_compile.tools(folder, REQUIREMENTS))
+    tools = compiler(folder)
 
     def sources() -> None:
         build_sources.gather(folder / "archives")
@@ -135,7 +145,7 @@ def build(folder: Path, architectures: list[str], jobs: int) -> None:
     dist = TREE / "dist"
     dist.mkdir(exist_ok=True)
     for arch in architectures:
-        executable = dist / f"docker-credential-ecr-linux-{arch}"
+        executable = dist / f"{NAME}-linux-{arch}"
 
         def link(arch: str = arch, executable: Path = executable) -> None:
             shutil.copy(
@@ -147,16 +157,35 @@ def build(folder: Path, architectures: list[str], jobs: int) -> None:
         steps.take(f"link-{arch}", inputs, link, after)
         print(f"{executable.relative_to(TREE)}  {executable.stat().st_size:,} bytes")
         print(f"  SHA-256 {hashlib.sha256(executable.read_bytes()).hexdigest()}")
+    if not for_tests:
+        return
+    tested = folder / "for-tests" / NAME
+    clocked = tested.parent / "clocked" / NAME
+    clocked.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(dist / f"{NAME}-linux-{build_compile.HOST}", tested)
+
+    def with_clock() -> None:
+        made = build_link.link(
+            machines[build_compile.HOST],
+            [*code, CLOCK],
+            headers,
+            folder / "frozen",
+            name="link-clocked",
+            wrapped=CLOCK_WRAPS,
+        )
+        shutil.copy(made, clocked)
+
+    inputs = [*code, *headers, CLOCK, *files("build_link.py")]
+    steps.take("link-clocked", inputs, with_clock, frozen + interpreter)
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Build the native executable.")
-    folder = os.environ.get("NATIVE_FOLDER", str(TREE / ".native"))
     parser.add_argument(
         "--folder",
         type=Path,
-        default=Path(folder),
+        default=Path(os.environ.get("NATIVE_FOLDER", str(TREE / ".native"))),
         help="where sources and what was compiled are kept",
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once")
@@ -167,13 +196,19 @@ def main() -> None:
         metavar="ARCH",
         help="x86_64, aarch64",
     )
+    parser.add_argument(
+        "--for-tests",
+        action="store_true",
+        help="also put this machine's into FOLDER/for-tests, and one with a clock that tests set",
+    )
     options = parser.parse_args()
     if build_compile.HOST not in ARCHITECTURES or sys.platform != "linux":
         parser.error(f"builds on Linux, {' or '.join(ARCHITECTURES)}")
     if unknown := [arch for arch in options.architectures if arch not in ARCHITECTURES]:
         parser.error(f"no such architecture: {unknown[0]!r}")
     os.umask(0o022)
-    build(options.folder.resolve(), options.architectures, options.jobs)
+    folder = options.folder.resolve()
+    build(folder, options.architectures, options.jobs, for_tests=options.for_tests)
 
 
 if __name__ == "__main__":

@@ -15,33 +15,43 @@ PARTS = (
 
 
 def link(
-    machine: build_compile.Machine, sources: list[Path], headers: list[Path], frozen: Path
+    machine: build_compile.Machine,
+    sources: list[Path],
+    headers: list[Path],
+    frozen: Path,
+    *,
+    name: str = "link",
+    wrapped: tuple[str, ...] = (),
 ) -> Path:
-    """Return the executable of ``sources``, which are C, and of what freeze.py wrote to ``frozen``."""
-    place = machine.place("link")
-    for file in (*sources, *headers, *frozen.iterdir()):
-        shutil.copy(file, place)
+    """Return the executable of ``sources``, which are C, and of what freeze.py wrote to ``frozen``.
+
+    It is made in the folder ``name``; ``wrapped`` are the functions that ``sources`` stand before.
+    """
+    place = machine.place(name)
+    for path in (*sources, *headers, *frozen.iterdir()):
+        shutil.copy(path, place)
     python = f"../cpython-{machine.arch}"
     compiler = f"zcc-{machine.arch}"
     includes = ("-I../sources/cpython/Include", f"-I{python}")
-    names = [*(source.name for source in sources), "frozen.c", "data.S"]
-    for name in names:
+    files = [*(source.name for source in sources), "frozen.c", "data.S"]
+    for file in files:
         machine.run(
             place,
             compiler,
-            *(OURS if name.endswith(".c") else ()),
+            *(OURS if file.endswith(".c") else ()),
             *build_compile.FLAGS,
             *includes,
-            *("-c", name, "-o", f"{name}.o"),
-            log=f"{name}.log",
+            *("-c", file, "-o", f"{file}.o"),
+            log=f"{file}.log",
         )
     libraries = [f"{python}/{part}" for part in (build_compile.LIBRARY, *PARTS)]
     libraries += [
-        f"../{machine.libraries.name}/lib/{name}" for name in ("libssl.a", "libcrypto.a", "libz.a")
+        f"../{machine.libraries.name}/lib/{file}" for file in ("libssl.a", "libcrypto.a", "libz.a")
     ]
     executable = place / "docker-credential-ecr"
-    objects = [f"{name}.o" for name in names]
+    objects = [f"{file}.o" for file in files]
+    wraps = [f"-Wl,--wrap={function}" for function in wrapped]
     machine.run(
-        place, compiler, *WHOLE, *objects, *libraries, "-o", executable.name, log="link.log"
+        place, compiler, *WHOLE, *wraps, *objects, *libraries, "-o", executable.name, log="link.log"
     )
     return executable

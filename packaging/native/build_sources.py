@@ -151,22 +151,26 @@ def unpack(folder: Path, into: Path) -> None:
     (into / file).write_text(text, encoding="utf-8")
 
 
-def patch(source: Path, patches: Path, first: str) -> None:
-    """Apply the patches of the list ``series`` from the one on whose name begins with ``first``."""
+def chosen(patches: Path, first: str) -> list[str]:
+    """Return the names in the list ``series`` of ``patches`` from the one on that begins with ``first``."""
     names = [
-        line
+        line.split()[0]
         for line in (patches / "series").read_text(encoding="utf-8").split("\n")
         if line and not line.startswith("#")
     ]
-    start = next(at for at, name in enumerate(names) if name.startswith(first))
-    for name in names[start:]:
+    return names[next(at for at, name in enumerate(names) if name.startswith(first)) :]
+
+
+def patch(source: Path, patches: Path, first: str) -> None:
+    """Apply the patches of the list ``series`` from the one on that begins with ``first``."""
+    for name in chosen(patches, first):
         subprocess.run(
             [
                 "patch",
                 "--silent",
                 "--strip=1",
                 "--no-backup-if-mismatch",
-                f"--input={patches / name.split()[0]}",
+                f"--input={patches / name}",
             ],
             cwd=source,
             check=True,

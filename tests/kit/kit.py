@@ -15,6 +15,7 @@ wherever that can show it.
     tests/faults/      proofs: a fault at every call, nothing to be had, many at once
     tests/mutants/     whether the tests notice: the program changed, one thing at a time
     tests/windows/     the everyday way on Windows, by Wine (make test-windows)
+    tests/packages/    the packages of the native executable (make test-packages)
     tests/e2e/         real clients against real registries, in namespaces of their own
     tests/native/      the native front: as the vectors say, as Python does, under faults and
                        fuzzing; the native executable, and what it is built from (make test-native)
@@ -22,6 +23,10 @@ wherever that can show it.
     tests/kit/         this kit: modules that tests import by their plain names
 
 A helper that two files need comes here; a fixture that two folders need goes to conftest.py.
+
+One suite, two executables: ``EXECUTABLE`` is the one that pip installed, or, in ``make test-native``,
+the native one. ``tests/native/one-only.tsv`` names the tests that are for one of them, with the
+reason; one of pip's only must fail with the other: who mends that takes the line away.
 
 Marks. ``server`` is set by itself on what starts a server (it uses ``aws`` or ``stack``), or by
 hand: ``make check`` leaves those out. ``alone`` is for what measures time or memory, or starts so
@@ -52,7 +57,9 @@ import pytest
 
 TESTS = Path(__file__).parent.parent
 TREE = TESTS.parent
-EXECUTABLE = Path(sysconfig.get_path("scripts")) / "docker-credential-ecr"
+INSTALLED = Path(sysconfig.get_path("scripts")) / "docker-credential-ecr"  # pip's
+# The one that is tested: make test-native names the native executable.
+EXECUTABLE = Path(os.environ.get("NATIVE_EXECUTABLE") or INSTALLED)
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TIME_LIMIT = 120  # seconds, for any one run: far above what it takes
 PATIENCE = 60  # seconds for something to come about, far above what it takes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from front import SANITIZERS, Probe, compile_front
-from kit import EXECUTABLE, Helper, missing
+from kit import INSTALLED, Helper, missing
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         missing("the front is tested on Linux")
     folder = tmp_path_factory.mktemp("front")
     compile_front(folder / "docker-credential-ecr", *SANITIZERS)
-    (folder / "docker-credential-ecr.py").symlink_to(EXECUTABLE)
+    (folder / "docker-credential-ecr.py").symlink_to(INSTALLED)
     return folder
 
 

@@ -20,10 +20,10 @@ import freeze_changes
 import freeze_data
 import freeze_marshal
 import pytest
-from kit import TREE
+from kit import TESTS, TREE
 
 REQUIREMENTS = TREE / "requirements"
-COLUMNS = {"sources": 6, "openssl": 2, "extensions": 2, "modules": 3, "data": 3}
+COLUMNS = {"sources": 6, "openssl": 2, "extensions": 2, "modules": 3, "data": 3, "embedded": 7}
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -43,6 +43,33 @@ def test_sources_are_pinned() -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", archive.sha256) for archive in archives)
     patched = {archive.name for archive in archives if ".debian." in archive.file}
     assert patched == set(build_sources.SECURITY_FROM)
+
+
+def test_what_is_frozen_is_in_the_bill_of_materials() -> None:
+    """Every package of others that is frozen in is one of embedded.tsv: the bill is made of that."""
+    projects = {"dateutil": "python-dateutil"}
+    packages = {row[1] for row in build_tables.rows("modules") if row[0] == "package"}
+    others = packages - {"docker_credential_ecr", "encodings"}
+
+    assert others
+    assert {projects.get(name, name) for name in others} <= {
+        row[0] for row in build_tables.rows("embedded")
+    }
+
+
+def test_the_table_of_one_executables_tests_names_tests() -> None:
+    """Each line of one-only.tsv names a test that there is, and says why it is for one of the two."""
+    text = (TESTS / "native" / "one-only.tsv").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+
+    assert rows
+    for executable, name, reason in rows:
+        assert executable in {"pip", "clocked"}
+        file, _, function = name.partition("[")[0].partition("::")
+        source = (TESTS / file).read_text(encoding="utf-8")
+        assert not function or f"def {function}(" in source, name
+        assert reason
+    assert len({name for _, name, _ in rows}) == len(rows)
 
 
 def test_a_wrong_archive_is_not_taken(tmp_path: Path) -> None:

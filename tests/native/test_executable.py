@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,7 +14,9 @@ from fake_aws import FakeAWS
 from kit import (
     CALL,
     ELSEWHERE,
+    EXECUTABLE,
     HOST,
+    INSTALLED,
     PUBLIC,
     ROLE,
     Helper,
@@ -31,7 +32,7 @@ NAME = "docker-credential-ecr"
 
 
 class Native(Helper):
-    """The native executable, in a folder of its own."""
+    """An executable of its own."""
 
     def __init__(self, env: dict[str, str], path: Path) -> None:
         super().__init__(env)
@@ -42,8 +43,14 @@ class Native(Helper):
 def native(env: dict[str, str], tmp_path: Path) -> Native:
     path = tmp_path / "bin" / NAME
     path.parent.mkdir()
-    shutil.copy(os.environ["NATIVE_EXECUTABLE"], path)
+    shutil.copy(EXECUTABLE, path)
     return Native(env, path)
+
+
+@pytest.fixture
+def pips(env: dict[str, str]) -> Native:
+    """Pip's copy, beside it."""
+    return Native(env, INSTALLED)
 
 
 def test_is_one_static_file(native: Native) -> None:
@@ -59,9 +66,9 @@ def test_is_one_static_file(native: Native) -> None:
     assert "There is no dynamic section in this file." in header
 
 
-def test_says_its_version(native: Native, helper: Helper) -> None:
+def test_says_its_version(native: Native, pips: Helper) -> None:
     """It says what pip's says."""
-    assert native("version") == helper("version")
+    assert native("version") == pips("version")
 
 
 def test_a_miss_asks_aws_and_a_hit_does_not(native: Native, aws: FakeAWS) -> None:
@@ -103,10 +110,10 @@ def test_not_ecr(native: Native) -> None:
 
 
 def test_pip_s_copy_and_the_executable_share_a_cache(
-    native: Native, helper: Helper, aws: FakeAWS
+    native: Native, pips: Helper, aws: FakeAWS
 ) -> None:
     """What one has fetched the other serves."""
-    assert native.get() == helper.get()
+    assert native.get() == pips.get()
     assert aws.count(CALL) == 1
 
 
@@ -260,7 +267,7 @@ def test_nobody_reads_the_answer(native: Native, aws: FakeAWS) -> None:
 
 def test_no_path_of_the_machine_is_in_it() -> None:
     """Nothing says where it was built."""
-    content = Path(os.environ["NATIVE_EXECUTABLE"]).read_bytes()
+    content = EXECUTABLE.read_bytes()
     tree = str(Path(__file__).parent.parent.parent).encode()
 
     assert tree not in content

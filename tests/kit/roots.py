@@ -1,0 +1,74 @@
+"""Packages of the native executable, and roots with next to nothing in them: BusyBox, and no Python."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from kit import Run, in_namespaces, need
+
+PACKAGES = Path(os.environ.get("NATIVE_PACKAGES", ""))  # make test-packages names it
+MACHINE = platform.machine()
+ALTERNATIVES = "usr/bin/update-alternatives"
+
+
+def package(pattern: str, machine: str = MACHINE) -> Path:
+    """Return the one package whose name is ``pattern``; MACHINE in it is the processor, in any tongue."""
+    names = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "aarch64")}[machine]
+    found = [path for name in names for path in PACKAGES.glob(pattern.replace("MACHINE", name, 1))]
+    assert len(found) == 1, f"{pattern}: {found}"
+    return found[0]
+
+
+class Root:
+    """A folder that programs have for their root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("bin", "etc/alternatives", "usr/bin", "root", "tmp", "proc", "var/log"):
+            (folder / name).mkdir(parents=True)
+        shutil.copy(need("busybox"), folder / "bin/busybox")
+        for name in ("sh", "rm", "ln", "readlink", "cat", "mkdir"):
+            (folder / "bin" / name).symlink_to("busybox")
+        self.env = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
+
+    def with_alternatives(self) -> None:
+        """Give it dpkg's update-alternatives, and the libraries of that."""
+        shutil.copy(f"/{ALTERNATIVES}", self.folder / ALTERNATIVES)
+        (self.folder / "var/lib/dpkg/alternatives").mkdir(parents=True, exist_ok=True)
+        said = subprocess.run(
+            ["ldd", f"/{ALTERNATIVES}"], check=True, capture_output=True, text=True
+        ).stdout
+        for word in said.split():
+            if word.startswith("/"):
+                place = self.folder / word.lstrip("/")
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(word, place)
+
+    def run(self, *command: str, stdin: str = "") -> Run:
+        """Run ``command`` in it, as its root."""
+        done = subprocess.run(
+            [*in_namespaces(), need("chroot"), str(self.folder), *command],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.env,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout, done.stderr)
+
+    def files(self) -> dict[str, str]:
+        """Return all files and links with what is in them, but a package manager's own."""
+        found = {}
+        for path in self.folder.rglob("*"):
+            name = str(path.relative_to(self.folder))
+            if name.startswith(("var/lib/dpkg/", "var/lib/rpm/", "usr/lib/sysimage/", "var/log/")):
+                continue
+            if path.is_symlink():
+                found[name] = os.readlink(path)
+            elif path.is_file():
+                found[name] = f"{path.stat().st_mode:o} {path.stat().st_size}"
+        return found

@@ -1,31 +1,37 @@
 """What AWS's own helpers do where this project does otherwise, seen by running them.
 
-In the namespaces of run.py: AWS's hostnames on loopback, and a proxy that writes down which host a
-request was for. The Go helper is `docker-credential-ecr-login` on PATH; the kubelet plugin is built
-from the Go module k8s.io/cloud-provider-aws (cmd/ecr-credential-provider) and named with --plugin.
-The last column is this project, asked the same.
+Both are built from their Go modules (tests/kit/rivals.py names the versions), and run in the
+namespaces of run.py: AWS's hostnames on loopback, and a proxy that writes down which host a request
+was for. The last column is this project, asked the same.
 
-    python benchmarks/peers.py --plugin ./ecr-credential-provider
+    python benchmarks/peers.py            # --rivals FOLDER keeps what was built
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import json
-import shutil
+import os
+import pty
 import socket
 import subprocess
 import sys
+import termios
 import threading
+import time
 from pathlib import Path
 
-from run import GO, HOST, OURS, Lab, enter_namespace, go_version
+from run import HOST, OURS, Lab, arguments, enter_namespace, rivals
 
 FIPS = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
 PLUGIN_REQUEST = {
     "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
     "kind": "CredentialProviderRequest",
 }
+PATIENCE = 60  # seconds for an AWS that never answers: BuildKit cuts a helper off then
+IGNORE = {"AWS_ECR_IGNORE_CREDS_STORAGE": "true"}
 
 
 class Recorder:
@@ -80,23 +86,51 @@ def observe(lab: Lab, tools: dict[str, tuple[list[str], bool]]) -> list[list[str
         code, said, _ = ask(get, keys, question("registry.example.com"))
         given = code == 0 and '"AWS"' in said
         note("a host that is not ECR gets", "an ECR token" if given else "nothing")
-        for identity in ("static keys", "assumed role", "instance metadata"):
+        for identity in ("static keys", "assumed role", "web identity", "instance metadata"):
             env = lab.environment(identity)
             lab.forget(identity)
             ask(get, env, question(HOST))
             seen = lab.requests()
             ask(get, env, question(HOST))
             note(f"requests of a second `get`, {identity}", str(lab.requests() - seen))
-        if is_plugin:
-            note("`docker login`", "-")
-            note("past the expiry, when AWS says access denied", "-")
-            continue
-        login = {"ServerURL": HOST, "Username": "AWS", "Secret": "c2VjcmV0"}
-        code, said, _ = ask([*argv, "store"], keys, json.dumps(login))
-        note("`docker login`", "succeeds" if code == 0 else f"fails: `{said}`")
-        ask([*argv, "erase"], keys, HOST)
-        note("past the expiry, when AWS says access denied", expired(lab, argv, keys))
+        note("AWS never answers: it gives up", silence(lab, get, keys, question(HOST)))
+        for row, tried in DOCKERS_ALONE.items():
+            note(row, "-" if is_plugin else tried(lab, argv, keys))
     return [[name, *cells] for name, cells in rows.items()]
+
+
+def silence(lab: Lab, get: list[str], env: dict[str, str], question: str) -> str:
+    """Let AWS be silent, and see for how long a pull waits."""
+    lab.forget("static keys")
+    lab.aws.fault("GetAuthorizationToken", hang=True)
+    start = time.monotonic()
+    try:
+        subprocess.run(
+            get,
+            input=question.encode(),
+            env=env,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return f"after {time.monotonic() - start:.0f} s"
+    except subprocess.TimeoutExpired:
+        return f"not within {PATIENCE} s"
+    finally:
+        lab.aws.reset()
+
+
+def login(lab: Lab, argv: list[str], env: dict[str, str]) -> str:
+    """Do what docker login does."""
+    lab.forget("static keys")
+    request = {"ServerURL": HOST, "Username": "AWS", "Secret": "c2VjcmV0"}
+    code, said, _ = ask([*argv, "store"], env, json.dumps(request))
+    ask([*argv, "erase"], env, HOST)
+    return "succeeds" if code == 0 else f"fails: `{said}`"
+
+
+def login_ignored(lab: Lab, argv: list[str], env: dict[str, str]) -> str:
+    return login(lab, argv, {**env, **IGNORE})
 
 
 def expired(lab: Lab, argv: list[str], env: dict[str, str]) -> str:
@@ -116,22 +150,65 @@ def expired(lab: Lab, argv: list[str], env: dict[str, str]) -> str:
     return "the expired token is served" if served else "an error"
 
 
+def typed_code(lab: Lab, argv: list[str], _: dict[str, str]) -> str:
+    """Ask for a role with ``mfa_serial`` from a terminal, with pipes as Docker has them."""
+    env = lab.environment("assumed role")
+    config = Path(env["HOME"]) / ".aws" / "config"
+    plain = config.read_text()
+    device = "mfa_serial = arn:aws:iam::123456789012:mfa/me\nregion ="
+    lab.forget("assumed role")  # which writes the profile anew
+    config.write_text(plain.replace("region =", device, 1))
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*argv, "get"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=env,
+        start_new_session=True,
+        pass_fds=[slave],
+        preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+    )
+    os.close(slave)  # so that the terminal ends with the process
+    if process.stdin is None:
+        raise TypeError("no pipe")
+    process.stdin.write(HOST.encode())
+    process.stdin.close()
+    process.stdin = None
+    shown = b""
+    with contextlib.suppress(OSError):  # it has ended without a question
+        while b"code" not in shown:
+            shown += os.read(master, 1024)
+        os.write(master, b"123456\n")
+    said, _ = process.communicate(timeout=PATIENCE)
+    os.close(master)
+    lab.forget("assumed role")
+    return "asks for the code" if b'"AWS"' in said else f"fails: `{said.decode().strip()[:60]}`"
+
+
+# What the kubelet has nothing of.
+DOCKERS_ALONE = {
+    "`docker login`": login,
+    "`docker login` with `AWS_ECR_IGNORE_CREDS_STORAGE=true`": login_ignored,
+    "a role that needs MFA, at a terminal": typed_code,
+    "past the expiry, when AWS says access denied": expired,
+}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--plugin", type=Path, help="the kubelet plugin's executable")
-    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    arguments(parser)
     options = parser.parse_args()
     if options.inside is None:
-        return enter_namespace(sys.argv[1:], "peers.py")
-    tools: dict[str, tuple[list[str], bool]] = {}
-    found = shutil.which(GO)
-    if found:
-        tools[f"Go helper {go_version(found)}"] = ([found], False)
-    if options.plugin:
-        tools["kubelet plugin"] = ([str(options.plugin.resolve())], True)
-    tools["docker-credential-ecr"] = ([OURS], False)
+        return enter_namespace(options, "peers.py", *rivals.PACKAGES)
+    helper, plugin = (str(rivals.build(name, options.rivals)) for name in rivals.PACKAGES)
+    tools = {
+        f"AWS's helper {rivals.VERSIONS[rivals.HELPER]}": ([helper], False),
+        f"AWS's kubelet plugin {rivals.VERSIONS[rivals.PLUGIN]}": ([plugin], True),
+        "docker-credential-ecr": ([OURS], False),
+    }
     rows = observe(Lab(Path(options.inside)), tools)
     for line in [["", *tools], ["---"] * (len(tools) + 1), *rows]:
         print("| " + " | ".join(line) + " |")

@@ -1,4 +1,4 @@
-"""Paired timings of the installed executable, of Python itself, and of AWS's Go helper.
+"""Paired timings of the installed executable, of Python itself, and of AWS's helper.
 
 Everything runs in a network, mount and process namespace of its own, where AWS's hostnames are on
 loopback with a certificate authority that only the namespace trusts, and 169.254.169.254 is an
@@ -7,8 +7,8 @@ Commands take turns (A B A B ...); ratios are medians of the ratios turn by turn
 
     make bench            # or: python benchmarks/run.py --quick
 
-Needs root, util-linux and iproute2 for the namespace, openssl, and the project installed beside
-the Python that runs this. The Go helper is timed if `docker-credential-ecr-login` is on PATH.
+Needs root, util-linux and iproute2 for the namespace, openssl, Go, and the project installed beside
+the Python that runs this. AWS's helper is built from its Go module (tests/kit/rivals.py).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "kit"))
 
-from fake_aws import FakeAWS  # noqa: E402 - of the tests' kit
+import rivals  # noqa: E402 - of the tests' kit
+from fake_aws import FakeAWS  # noqa: E402
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 OURS = str(SCRIPTS / "docker-credential-ecr")
 PYTHON = str(SCRIPTS / "python")
-GO = "docker-credential-ecr-login"
 NAMES = (
     "api.ecr.us-east-1.amazonaws.com",
     "sts.us-east-1.amazonaws.com",
@@ -50,8 +50,12 @@ import boto3
 client = boto3.client("ecr", region_name="us-east-1")
 print(client.get_authorization_token()["authorizationData"][0]["authorizationToken"])
 """
-DELAYS = (0, 2, 50)  # ms at the endpoint, before each of its answers
+DELAYS = (0, 20)  # ms before each answer of ECR and STS: none, and a network and a service
+NEARBY = 1  # ms, at most, before each answer of the metadata service, which is on the machine
 HERDS = (50, 200)  # processes at once
+
+
+Tools = dict[str, list[str]]  # the commands that answer a get, by their names in the results
 
 
 @dataclasses.dataclass
@@ -81,7 +85,8 @@ class Lab:
         (folder / "token").write_text("a.b.c")
 
     def delay(self, milliseconds: float) -> None:
-        self.aws.delay = self.metadata.delay = milliseconds / 1000
+        self.aws.delay = milliseconds / 1000
+        self.metadata.delay = min(milliseconds, NEARBY) / 1000
 
     def requests(self) -> int:
         return self.aws.requests + self.metadata.requests
@@ -169,7 +174,7 @@ def milliseconds(samples: list[Sample]) -> float:
     return round(1000 * median(samples), 1)
 
 
-def start_up(lab: Lab, _: list[str]) -> None:
+def start_up(lab: Lab, _: Tools) -> None:
     """A hit against the interpreter that runs it."""
     env = lab.environment("static keys")
     lab.forget("static keys")
@@ -220,19 +225,15 @@ def settle() -> None:
         time.sleep(0.02)
 
 
-def peers(go: str | None) -> dict[str, list[str]]:
-    return {"ours": [OURS, "get"]} | ({"go": [go, "get"]} if go else {})
-
-
-def identities(lab: Lab, go: list[str]) -> None:
-    """A hit and a miss for each kind of identity, with 0, 2 and 50 ms at the endpoint."""
+def identities(lab: Lab, tools: Tools) -> None:
+    """A hit and a miss for each kind of identity, with each of DELAYS at ECR and STS."""
     rows = []
     for identity in ("static keys", "assumed role", "web identity", "instance metadata"):
         env = lab.environment(identity)
         for delay in DELAYS:
             lab.delay(delay)
             lab.forget(identity)
-            commands = peers(go[0] if go else None)
+            commands = tools
             row: dict[str, object] = {"identity": identity, "delay ms": delay}
             for name, argv in commands.items():
                 lab.forget(identity)
@@ -254,14 +255,13 @@ def identities(lab: Lab, go: list[str]) -> None:
             misses = lab.turn_about(commands, env, empty, turns=max(3, lab.turns // 3))
             for name, taken in misses.items():
                 row[f"{name} miss ms"] = milliseconds(taken)
-            if go:
-                row["hit ours/go"] = round(ratio(samples["ours"], samples["go"]), 2)
+            row["hit ours/aws"] = round(ratio(samples["ours"], samples["aws"]), 2)
             rows.append(row)
     lab.delay(0)
     lab.results["identities"] = rows
 
 
-def miss(lab: Lab, _: list[str]) -> None:
+def miss(lab: Lab, _: Tools) -> None:
     """A miss, lock and cache write included, against the script that people write."""
     env = lab.environment("static keys")
     commands = {"plain": [PYTHON, str(lab.folder / "plain.py")], "miss": [OURS, "get"]}
@@ -274,11 +274,11 @@ def miss(lab: Lab, _: list[str]) -> None:
     }
 
 
-def memory(lab: Lab, go: list[str]) -> None:
+def memory(lab: Lab, tools: Tools) -> None:
     """The most that one process takes, in MiB."""
     env = lab.environment("static keys")
     rows = {}
-    for name, argv in peers(go[0] if go else None).items():
+    for name, argv in tools.items():
         lab.forget("static keys")
         rows[f"{name}, miss"] = peak(lab, argv, env)
         rows[f"{name}, hit"] = peak(lab, argv, env)
@@ -302,14 +302,14 @@ def peak(lab: Lab, argv: list[str], env: dict[str, str]) -> float:
     return round(int(out.read_text()) / 1024, 1)
 
 
-def herds(lab: Lab, go: list[str]) -> None:
+def herds(lab: Lab, tools: Tools) -> None:
     """Many at once, with nothing on disk and with a token on disk."""
     env = lab.environment("static keys")
     lab.delay(2)
     cores = len(os.sched_getaffinity(0))
     rows = []
     for size in HERDS:
-        for name, argv in peers(go[0] if go else None).items():
+        for name, argv in tools.items():
             lab.forget("static keys")
             row: dict[str, object] = {"tool": name, "size": size}
             seconds = 0.0
@@ -358,9 +358,24 @@ def certificates(folder: Path) -> None:
         subprocess.run(["openssl", *argv], cwd=folder, check=True, capture_output=True)
 
 
-def enter_namespace(arguments: list[str], program: str = "run.py") -> int:
-    """Run this program again inside namespaces of its own."""
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every program in the namespaces takes."""
+    parser.add_argument(
+        "--rivals",
+        type=Path,
+        metavar="FOLDER",
+        help="where AWS's programs are built and stay: what lies there is not built again",
+    )
+    parser.add_argument("--inside", help=argparse.SUPPRESS)
+
+
+def enter_namespace(options: argparse.Namespace, program: str, *names: str) -> int:
+    """Build AWS's programs, then run this one again inside namespaces of its own."""
     with tempfile.TemporaryDirectory(prefix="ecr-bench-") as folder:
+        place = options.rivals or Path(folder) / "rivals"
+        for name in names:
+            print(f"building {name} {rivals.VERSIONS[name]} ...", file=sys.stderr, flush=True)
+            rivals.build(name, place)
         hosts = Path(folder) / "hosts"
         hosts.write_text("127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {n}\n" for n in NAMES))
         script = (
@@ -368,11 +383,12 @@ def enter_namespace(arguments: list[str], program: str = "run.py") -> int:
             f' && ip address add {METADATA}/32 dev lo && exec "$@"'
         )
         inside = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        again = [sys.executable, str(HERE / program), "--inside", folder, *arguments]
+        again = [sys.executable, str(HERE / program), *sys.argv[1:]]
+        again += ["--inside", folder, "--rivals", str(place)]
         return subprocess.run([*inside, "sh", "-c", script, "sh", *again], check=False).returncode
 
 
-PARTS: dict[str, Callable[[Lab, list[str]], None]] = {
+PARTS: dict[str, Callable[[Lab, Tools], None]] = {
     "start-up": start_up,
     "miss": miss,
     "identities": identities,
@@ -390,12 +406,17 @@ def main() -> int:
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder for the results")
-    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--native", type=Path, help="a native executable (make native), to be timed as well"
+    )
+    arguments(parser)
     options = parser.parse_args()
     if options.inside is None:
-        return enter_namespace(sys.argv[1:])
-    found = shutil.which(GO, path=f"{os.environ.get('PATH', '')}:/usr/bin")
-    go = [found] if found else []
+        return enter_namespace(options, "run.py", rivals.HELPER)
+    tools: Tools = {"ours": [OURS, "get"]}
+    if options.native:
+        tools["native"] = [str(options.native.absolute()), "get"]
+    tools["aws"] = [str(rivals.build(rivals.HELPER, options.rivals)), "get"]
     lab = Lab(Path(options.inside))
     lab.turns = 5 if options.quick else 30
     lab.results["machine"] = {
@@ -406,13 +427,13 @@ def main() -> int:
         "ours": subprocess.run(
             [OURS, "version"], capture_output=True, text=True, check=True
         ).stdout.strip(),
-        "go helper": go_version(found),
+        "aws": rivals.VERSIONS[rivals.HELPER],
     }
     for name in options.only:
         print(f"{name} ...", file=sys.stderr, flush=True)
         lab.aws.reset()
         lab.metadata.reset()
-        PARTS[name](lab, go)
+        PARTS[name](lab, tools)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.json").write_text(json.dumps(lab.results, indent=2) + "\n")
     from report import plot, table
@@ -420,17 +441,9 @@ def main() -> int:
     text = table(lab.results)
     (options.out / "results.md").write_text(text)
     if "identities" in lab.results:
-        (options.out / "hits.svg").write_text(plot(lab.results))
+        (options.out / "second-pull.svg").write_text(plot(lab.results))
     print(text)
     return 0
-
-
-def go_version(path: str | None) -> str:
-    if path is None:
-        return "not installed: left out"
-    said = subprocess.run([path, "-v"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"Version:\s*(\S+)", said)
-    return version[1] if version else "of unknown version"
 
 
 if __name__ == "__main__":

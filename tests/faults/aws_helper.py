@@ -1,8 +1,8 @@
 """The same faults on AWS's own helper, 0.12: what was observed, printed.
 
-Builds it from its Go module, at the version and hash that tests/kubelet/go.sum names, outside of
-this tree, and runs it against FakeAWS. Go makes its calls without libc, so a preloaded library does
-not see them: strace injects the faults. Needs go and strace.
+Builds it from its Go module, outside of this tree, and runs it against FakeAWS. Go makes its calls
+without libc, so a preloaded library does not see them: strace injects the faults. Needs go and
+strace.
 
     python tests/faults/aws_helper.py
 """
@@ -23,9 +23,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kit"))
 
+import rivals
 from fake_aws import FakeAWS
 
-MODULE = "github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/docker-credential-ecr-login"
 _AREAS = ("us-east", "us-west", "eu-west", "eu-central", "ap-northeast", "ap-southeast", "ap-south")
 HOSTS = [f"123456789012.dkr.ecr.{area}-{n}.amazonaws.com" for n in (1, 2, 3) for area in _AREAS][
     :20
@@ -195,11 +195,7 @@ def main() -> None:
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed")
     with tempfile.TemporaryDirectory(prefix="aws-helper.") as folder:
-        binary = Path(folder) / "docker-credential-ecr-login"
-        module = Path(__file__).parent.parent / "kubelet"
-        subprocess.run(
-            ["go", "build", "-mod=readonly", "-o", binary, MODULE], cwd=module, check=True
-        )
+        binary = rivals.build(rivals.HELPER, Path(folder) / "bin")
         observe(Path(folder), binary)
 
 

@@ -2,7 +2,7 @@
 
 from .. import tokens
 from ..errors import HelperError
-from . import registries
+from . import registries, textfile
 from .console import span
 
 TYPE_CHECKING = False
@@ -19,7 +19,8 @@ Print the authorization token of a registry: base64 of AWS:password, as ECR
 gives it. Without a registry, that of your account in your region. Hand it on
 by a pipe: what stands in a command line can be read by every user. With
 --docker-config a Docker configuration, for what cannot run this program: it
-holds passwords, and is good until they end."""
+holds passwords, and is good until they end. --secret-patch writes the same for
+kubectl patch, into a file: a new one is for you alone."""
 EXAMPLE = """\
   HOST=123456789012.dkr.ecr.us-east-1.amazonaws.com
   docker-credential-ecr token --header $HOST |
@@ -49,14 +50,23 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
         action="store_true",
         help="print a Docker configuration with the logins of all REGISTRY",
     )
+    parser.add_argument(
+        "--secret-patch",
+        metavar="FILE",
+        help="write it to FILE, as a patch for a Kubernetes image pull secret",
+    )
 
 
 def run(arguments: "argparse.Namespace", console: "Console") -> int:
     """Carry the command out. Raises ``HelperError``."""
+    form = arguments.header or arguments.password or arguments.docker_config
+    if arguments.secret_patch and form:
+        raise HelperError("--secret-patch goes with no other form", "leave the other option out")
     named = [registries.host_of(name, console.environ) for name in arguments.registries]
-    if len(named) > 1 and not arguments.docker_config:
+    if len(named) > 1 and not (arguments.docker_config or arguments.secret_patch):
         raise HelperError(
-            "only --docker-config takes more than one registry", "name one, or add --docker-config"
+            "only --docker-config and --secret-patch take more than one registry",
+            "name one, or add one of these",
         )
     found = [
         _token_of(host, console.environ)
@@ -66,6 +76,9 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     if arguments.docker_config:
         console.answer(_docker_config(found))
         console.warn(_end(found), "make it anew before that, and let nobody else read it")
+    elif arguments.secret_patch:
+        textfile.write(arguments.secret_patch, _secret_patch(found))
+        console.warn(_end(found), "patch the secret, and make this anew before that")
     elif arguments.password:
         console.answer(token.secret)
     else:
@@ -95,6 +108,15 @@ def _docker_config(found: "Sequence[Token]") -> str:
     import json
 
     return json.dumps({"auths": {token.host: {"auth": _basic(token)} for token in found}}, indent=2)
+
+
+def _secret_patch(found: "Sequence[Token]") -> str:
+    """Return a kubectl patch for a secret of the type kubernetes.io/dockerconfigjson."""
+    import base64
+    import json
+
+    config = base64.b64encode(_docker_config(found).encode()).decode()
+    return json.dumps({"data": {".dockerconfigjson": config}}) + "\n"
 
 
 def _end(found: "Sequence[Token]") -> str:

@@ -172,7 +172,7 @@ def _of_configuration(error: Exception, names: Names) -> HelperError | None:
         name = one_line(str(error.kwargs.get("profile", "")))
         return Refused(
             f'{trying}: there is no AWS profile "{name}"',
-            "see the profiles there are: aws configure list-profiles",
+            "see which profiles there are: aws configure list-profiles",
             f"or make it: aws configure --profile {name}",
         )
     if isinstance(error, aws.MissingDependencyException):

@@ -8,7 +8,7 @@ _docker_credential_ecr() {
         configure) words='-h --help --all --regions --remove --mirrors --dry-run' ;;
         doctor) words='-h --help --kubelet --config --bin-dir --offline --json' ;;
         status) words='-h --help --json' ;;
-        token) words='-h --help --header --password --docker-config' ;;
+        token) words='-h --help --header --password --docker-config --secret-patch' ;;
         refresh) words='-h --help' ;;
         completion) words='-h --help bash zsh fish' ;;
         esac

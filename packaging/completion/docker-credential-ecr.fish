@@ -27,6 +27,7 @@ complete -c docker-credential-ecr -n '__fish_seen_subcommand_from token' -s h -l
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from token' -l header -d 'print the whole header, for curl -H @-'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from token' -l password -d 'print the password of the user AWS, for --password-stdin'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from token' -l docker-config -d 'print a Docker configuration with the logins of all REGISTRY'
+complete -c docker-credential-ecr -n '__fish_seen_subcommand_from token' -l secret-patch -d 'write it to FILE, as a patch for a Kubernetes image pull secret'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from refresh' -s h -l help -d 'show the help'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from completion' -s h -l help -d 'show the help'
 complete -c docker-credential-ecr -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

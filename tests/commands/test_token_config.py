@@ -67,4 +67,16 @@ def test_the_other_forms_take_one_registry(aws: FakeAWS, helper: Helper) -> None
 
     assert said.status == 1
     assert said.stdout == ""
-    assert "only --docker-config takes more than one registry" in said.stderr
+    assert "only --docker-config and --secret-patch take more than one registry" in said.stderr
+
+
+def test_a_patch_is_no_other_form(aws: FakeAWS, helper: Helper, tmp_path: Path) -> None:
+    """One form at a time, and nothing is written if two are asked for or a login is missing."""
+    patch = tmp_path / "patch.json"
+    for arguments in (
+        [f"--secret-patch={patch}", "--header", HOST],
+        [f"--secret-patch={patch}", "ghcr.io"],
+    ):
+        said = helper("token", *arguments)
+        assert (said.status, said.stdout) == (1, "")
+        assert not patch.exists()

@@ -20,16 +20,22 @@ TOGETHER := -n $(JOBS) --dist loadgroup
 OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test proof test-oldest test-windows test-native lint bench mutants native packages test-packages front wheel wheels sdist requirements audit clean
+.PHONY: help demo record check test proof test-oldest test-windows test-native lint bench mutants native packages test-packages front wheel wheels sdist requirements audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## the main job on an embedded AWS endpoint: no account, nothing left behind
+demo: ## what a user does, on an AWS endpoint of the demo's own: no account needed
+	@echo "- making .demo-venv ..."
 	@$(PYTHON) -m venv .demo-venv
 	@rm -rf build *.egg-info
-	@.demo-venv/bin/python -m pip install --quiet --disable-pip-version-check . ministack
+	@echo "- installing this project into it: half a minute, the first time ..."
+	@.demo-venv/bin/python $(PIP) .; status=$$?; rm -rf build *.egg-info; exit $$status
 	@.demo-venv/bin/python packaging/demo.py
+	@echo "- what is left is the folder .demo-venv, which makes the next demo quick: rm -r .demo-venv"
+
+record: $(BIN)/python ## the terminal in README, as it was: docs/session.svg (root, and what .ci/run installs)
+	@$(BIN)/python packaging/record.py
 
 check: lint ## the loop: lint, types, and the tests that start no server; under a minute
 	$(PYTEST) $(TOGETHER) -q -m "not server and not alone and not proof" $(PYTEST_ARGS)

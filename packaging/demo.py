@@ -1,68 +1,67 @@
-"""Show the main job on an embedded AWS endpoint: no account, no network, nothing left behind.
+"""Show what a user does, on an AWS endpoint of the demo's own: no account, no network.
 
-Run by ``make demo`` in an environment that has this project and ministack. Everything happens in a
-temporary home; the endpoint listens on loopback and ends with the demo.
+Run by ``make demo`` in an environment that has this project. Everything happens in a temporary
+home; the endpoint (tests/kit/fake_aws.py) listens on loopback and ends with the demo.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shlex
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "kit"))
+
+from fake_aws import FakeAWS
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-START_LIMIT = 60  # seconds until the endpoint must answer
 COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="ecr-demo-") as home, endpoint(Path(home)) as url:
+    with tempfile.TemporaryDirectory(prefix="ecr-demo-") as home, FakeAWS() as aws:
+        say(f"an AWS endpoint of the demo's own listens on {aws.url}")
         env = {
-            "PATH": os.defpath,
+            "PATH": f"{SCRIPTS}:{os.defpath}",
             "HOME": home,
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_ACCESS_KEY_ID": "AKIADEMO",
+            "AWS_SECRET_ACCESS_KEY": "demo",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
-        say(f"an AWS endpoint of our own listens on {url}")
-        say(
-            'Docker asks because of this line in ~/.docker/config.json: "credHelpers": {HOST: "ecr"}'
-        )
-        first = run("the first pull: boto3 asks ECR for a token", env, "get", HOST)
-        second = run("the next pull: the token is on disk, no network", env, "get", HOST)
-        run("what is kept", env, "list")
-        run("docker logout", env, "erase", HOST)
-        after = run("nothing is left", env, "list")
-        if json.loads(first)["Secret"] != json.loads(second)["Secret"] or json.loads(after):
-            print("demo: error: the answers do not fit together", file=sys.stderr)
-            return 1
-    say("the endpoint has stopped and the temporary home is gone")
+        run("once: have Docker ask this program", env, "configure", HOST)
+        show("what that wrote", Path(home) / ".docker" / "config.json", home)
+        first = run("docker pull asks for a password: AWS is asked for a token", env, "get")
+        asked = aws.requests
+        second = run("the next docker pull: the token is on disk, nobody is asked", env, "get")
+        if aws.requests != asked:
+            raise SystemExit("demo: error: AWS was asked again")
+        run("what is kept", env, "status")
+        run("is everything as it should be?", env, "doctor", HOST, "--offline")
+        if json.loads(first)["Secret"] != json.loads(second)["Secret"]:
+            raise SystemExit("demo: error: the two answers differ")
+    print()
+    say(f'that was all. The endpoint has ended, and the demo\'s home "{home}" is gone')
     return 0
 
 
-def run(title: str, env: dict[str, str], action: str, stdin: str = "") -> str:
-    """Run one action as Docker does, and show what it said and how long it took."""
-    command = f"docker-credential-ecr {action}"
-    shown = f"echo {shlex.quote(stdin)} | {command}" if stdin else command
-    print(f"\n{paint('1', '# ' + title)}\n{paint('36', '$ ' + shown)}")
+def run(title: str, env: dict[str, str], action: str, *arguments: str) -> str:
+    """Run a command, for ``get`` as Docker does; show what it said and how long it took."""
+    command = " ".join(["docker-credential-ecr", action, *arguments])
+    asked = HOST if action == "get" else ""
+    shown = f"echo {asked} | {command}" if asked else command
+    print(f"\n{paint('1', '# ' + title)}\n{paint('36', '$ ' + shown)}", flush=True)
     start = time.perf_counter()
     done = subprocess.run(
-        [SCRIPTS / "docker-credential-ecr", action],
-        input=stdin,
+        [SCRIPTS / "docker-credential-ecr", action, *arguments],
+        input=asked,
         capture_output=True,
         text=True,
         env=env,
@@ -71,73 +70,25 @@ def run(title: str, env: dict[str, str], action: str, stdin: str = "") -> str:
     took = (time.perf_counter() - start) * 1000
     if done.returncode != 0:
         raise SystemExit(f"demo: error: {command} failed: {done.stderr or done.stdout}")
-    answer = done.stdout.strip()
+    answer = done.stdout.rstrip()
     if action == "get":
         fields = json.loads(answer)
         secret = fields["Secret"]
         fields["Secret"] = f"{secret[:6]}... ({len(secret)} characters)"
         answer = json.dumps(fields)
-    print("\n".join(filter(None, [answer, paint("2", f"{took:.0f} ms")])))
+    print(answer.replace(env["HOME"], "~"))
+    print(paint("2", f"{took:.0f} ms"))
     return done.stdout
 
 
-@contextlib.contextmanager
-def endpoint(home: Path) -> Iterator[str]:
-    """Run ministack on a free loopback port until the end of the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    log = home / "ministack.log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [SCRIPTS / "ministack"],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            cwd=home,
-            env={
-                "PATH": os.defpath,
-                "HOME": str(home),
-                "TMPDIR": str(home),
-                "BIND_HOST": "127.0.0.1",  # it would listen on every interface
-                "GATEWAY_PORT": str(port),
-                "EDGE_PORT": str(port),
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            start_new_session=True,
-        )
-    try:
-        until = time.monotonic() + START_LIMIT
-        while not answers(url):
-            if server.poll() is not None or time.monotonic() > until:
-                raise SystemExit(
-                    f"demo: error: the endpoint did not start: {log.read_text()[-500:]}"
-                )
-            time.sleep(0.05)
-        yield url
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(url, timeout=1).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+def show(title: str, path: Path, home: str) -> None:
+    """Show a file."""
+    print(f"\n{paint('1', '# ' + title)}\n{paint('36', f'$ cat {path}'.replace(home, '~'))}")
+    print(path.read_text("utf-8").strip())
 
 
 def say(text: str) -> None:
-    print(paint("2", f"- {text}"))
+    print(paint("2", f"- {text}"), flush=True)
 
 
 def paint(code: str, text: str) -> str:

@@ -35,7 +35,7 @@ demo: ## what a user does, on an AWS endpoint of the demo's own: no account need
 	@echo "- what is left is the folder .demo-venv, which makes the next demo quick: rm -r .demo-venv"
 
 record: $(BIN)/python ## the terminal in README, as it was: docs/session.svg (root, and what .ci/run installs)
-	@$(BIN)/python packaging/record.py
+	@$(BIN)/python packaging/record.py docs/session.svg
 
 check: lint ## the loop: lint, types, and the tests that start no server; under a minute
 	$(PYTEST) $(TOGETHER) -q -m "not server and not alone and not proof" $(PYTEST_ARGS)

@@ -23,7 +23,10 @@ import threading
 import time
 from pathlib import Path
 
-from run import HOST, OURS, Lab, arguments, enter_namespace, rivals
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "kit"))
+
+import rivals
+from run import HOST, OURS, Lab, arguments, enter_namespace
 
 FIPS = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
 PLUGIN_REQUEST = {
@@ -31,6 +34,10 @@ PLUGIN_REQUEST = {
     "kind": "CredentialProviderRequest",
 }
 PATIENCE = 60  # seconds for an AWS that never answers: BuildKit cuts a helper off then
+FLAVOURS: dict[str, dict[str, str]] = {
+    "a FIPS registry's token is asked of": {},
+    "the same with `AWS_USE_FIPS_ENDPOINT=true`": {"AWS_USE_FIPS_ENDPOINT": "true"},
+}
 IGNORE = {"AWS_ECR_IGNORE_CREDS_STORAGE": "true"}
 
 
@@ -79,9 +86,11 @@ def observe(lab: Lab, tools: dict[str, tuple[list[str], bool]]) -> list[list[str
         lab.forget("static keys")
         _, said, more = ask(get, bare, question(HOST))
         note("without AWS credentials it says", f"`{(said or more).splitlines()[-1][:110]}`")
-        recorder = Recorder()
-        ask(get, {**keys, "HTTPS_PROXY": recorder.url, "AWS_MAX_ATTEMPTS": "1"}, question(FIPS))
-        note("a FIPS registry's token is asked of", ", ".join(dict.fromkeys(recorder.hosts)) or "-")
+        for row, more_env in FLAVOURS.items():
+            recorder = Recorder()
+            proxied = {**keys, "HTTPS_PROXY": recorder.url, "AWS_MAX_ATTEMPTS": "1"}
+            ask(get, {**proxied, **more_env}, question(FIPS))
+            note(row, ", ".join(dict.fromkeys(recorder.hosts)) or "-")
         lab.aws.reset()
         code, said, _ = ask(get, keys, question("registry.example.com"))
         given = code == 0 and '"AWS"' in said
@@ -138,11 +147,12 @@ def expired(lab: Lab, argv: list[str], env: dict[str, str]) -> str:
     lab.forget("static keys")
     lab.aws.token_life = 2
     ask([*argv, "get"], env, HOST)
-    lab.aws.token_life = 12 * 3600
-    threading.Event().wait(2.5)  # seconds, for the token's two to pass
     lab.aws.fault(
         "GetAuthorizationToken", status=400, code="AccessDeniedException", message="denied"
     )
+    # Seconds: for the token's two to pass, and those of one that was fetched behind the answer.
+    threading.Event().wait(5)
+    lab.aws.token_life = 12 * 3600
     code, said, _ = ask([*argv, "get"], env, HOST)
     lab.aws.reset()
     lab.forget("static keys")
@@ -163,7 +173,7 @@ def typed_code(lab: Lab, argv: list[str], _: dict[str, str]) -> str:
         [*argv, "get"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=env,
         start_new_session=True,
         pass_fds=[slave],
@@ -180,10 +190,12 @@ def typed_code(lab: Lab, argv: list[str], _: dict[str, str]) -> str:
         while b"code" not in shown:
             shown += os.read(master, 1024)
         os.write(master, b"123456\n")
-    said, _ = process.communicate(timeout=PATIENCE)
+    said, more = process.communicate(timeout=PATIENCE)
     os.close(master)
     lab.forget("assumed role")
-    return "asks for the code" if b'"AWS"' in said else f"fails: `{said.decode().strip()[:60]}`"
+    if b'"AWS"' in said:
+        return "asks for the code"
+    return f"fails: `{(said or more).decode().splitlines()[0][:90]}`"
 
 
 # What the kubelet has nothing of.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kit import SYSTEM_PATH, need
 from stack import START_LIMIT, Client, Stack
-from whole_node import build_whole_kubelet
+from whole_node import build_kubernetes
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +47,8 @@ def docker_socket(stack: Stack) -> Path:
 
 @pytest.fixture(scope="session")
 def whole_kubelet() -> tuple[Path, float]:
-    """The kubelet, and the seconds that building it took: see ``build_whole_kubelet``."""
-    return build_whole_kubelet()
+    """The kubelet, and the seconds that building it took: see ``build_kubernetes``."""
+    return build_kubernetes()
 
 
 @pytest.fixture

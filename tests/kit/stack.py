@@ -41,6 +41,7 @@ from kit import (
 DUAL_STACK = "123456789012.dkr-ecr.us-west-2.on.aws"
 DUAL_STACK_FIPS = "123456789012.dkr-ecr-fips.us-east-2.on.aws"
 CHINA = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
+OF_ROLES = "333333333333.dkr.ecr.us-east-1.amazonaws.com"  # see role_registry.py
 CUSTOM = "images.example.com"  # a name of the user's own in front of a registry
 ELSEWHERE_LOGIN = ("somebody", "secret-of-elsewhere")
 PRIVATE = (HOST, OTHER_ACCOUNT, OTHER_REGION, FIPS, DUAL_STACK, DUAL_STACK_FIPS, CHINA, CUSTOM)
@@ -147,14 +148,20 @@ class Stack:
         self._processes[name] = process
 
     def end(self, name: str) -> None:
-        """End a server, and wait until it has gone."""
-        process = self._processes.pop(name)
+        """End a server, and wait until it has gone: also one that has ended by itself."""
+        process = self._processes.pop(name, None)
+        if process is None:
+            return
         # nsenter waits for the server, its only child, and hands no signal on.
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         with contextlib.suppress(OSError):
             for child in children.read_text().split():
                 os.kill(int(child), signal.SIGTERM)
         process.wait(timeout=START_LIMIT)
+
+    def has_ended(self, name: str) -> bool:
+        """Whether a server has ended by itself."""
+        return self._processes[name].poll() is not None
 
     def token(self, end: float) -> dict[str, object]:
         """Return what ECR answers, with a token that ends then (a time in seconds)."""
@@ -202,6 +209,7 @@ class Stack:
             PUBLIC_ADDRESS: (PUBLIC,),
             AWS_ADDRESS: ENDPOINTS,
             hub.ADDRESS: hub.NAMES,
+            "127.0.0.7": (OF_ROLES,),
         }
         hosts = self.folder / "hosts"
         lines = [f"{address} {name}" for address, group in names.items() for name in group]
@@ -236,7 +244,7 @@ class Stack:
 
     def _certificates(self) -> None:
         openssl = need("openssl")
-        names = [*PRIVATE, ELSEWHERE, PUBLIC, *ENDPOINTS, *hub.NAMES]
+        names = [*PRIVATE, ELSEWHERE, PUBLIC, *ENDPOINTS, *hub.NAMES, OF_ROLES]
         extension = self.folder / "server.ext"
         extension.write_text("subjectAltName=" + ",".join(f"DNS:{name}" for name in names))
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -384,7 +392,7 @@ def write_image(
             entry.mode = 0o755
             layer.addfile(entry, io.BytesIO(content))
     prefix = "application/vnd.oci.image"
-    packed = gzip.compress(plain.getvalue(), mtime=0)
+    packed = gzip.compress(plain.getvalue(), 1, mtime=0)
     layer_blob = blob(packed, f"{prefix}.layer.v1.tar+gzip")
     diff = f"sha256:{hashlib.sha256(plain.getvalue()).hexdigest()}"
     config = {

@@ -21,26 +21,27 @@ from node import KUBERNETES, build_go
 from stack import Stack
 
 MODULE = TESTS / "kubelet"
-BUILT = MODULE / ".built"  # a kubelet for each state of go.mod and go.sum
+BUILT = MODULE / ".built"  # what was built, for each state of go.mod and go.sum
 PAUSE = "public.ecr.aws/pause:1"  # the sandbox's image, which containerd pulls by itself
+NODE = "node-1"
 POD_LIMIT = 60  # seconds until a pod must run or say why not
 _SYSTEM = "/var/lib/kubelet", "/var/log/pods", "/var/log/containers"  # paths without a setting
 
 
-def build_whole_kubelet() -> tuple[Path, float]:
-    """Return the kubelet, and the seconds that building took: 0 where it is there already.
+def build_kubernetes(name: str = "kubelet") -> tuple[Path, float]:
+    """Return a command of Kubernetes', and the seconds that building took: 0 where it is there.
 
     Minutes the first time, as Kubernetes is compiled; kept beside its module.
     """
     sources = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))
     folder = BUILT / hashlib.sha256(sources).hexdigest()[:12]
     begun = time.monotonic()
-    if (folder / "kubelet").exists():
-        return folder / "kubelet", 0.0
+    if (folder / name).exists():
+        return folder / name, 0.0
     folder.mkdir(parents=True, exist_ok=True)
-    made = build_go("k8s.io/kubernetes/cmd/kubelet", folder, f"kubelet.{os.getpid()}")
-    made.replace(folder / "kubelet")  # at once: another run may be building, too
-    return folder / "kubelet", time.monotonic() - begun
+    made = build_go(f"k8s.io/kubernetes/cmd/{name}", folder, f"{name}.{os.getpid()}")
+    made.replace(folder / name)  # at once: another run may be building, too
+    return folder / name, time.monotonic() - begun
 
 
 class WholeNode:
@@ -63,6 +64,7 @@ class WholeNode:
         self._kubelet = kubelet
         self._socket = folder / "containerd.sock"
         self._logs = 0
+        self.more: list[str] = []  # of the kubelet's flags
 
     def __enter__(self) -> Self:
         for path in _SYSTEM:
@@ -130,13 +132,25 @@ class WholeNode:
 
     def start(self) -> None:
         """Start the kubelet, and wait until it answers."""
+        self._spawn()
+        until(lambda: self._get("/healthz", "10248") == "ok", "the kubelet does not answer")
+
+    def _spawn(self) -> None:
         self._logs += 1
         argv = [str(self._kubelet), "--config", str(self.folder / "kubelet.json"), "--v=2"]
-        argv += ["--root-dir", str(self.folder / "kubelet"), "--hostname-override", "node-1"]
+        argv += ["--root-dir", str(self.folder / "kubelet"), "--hostname-override", NODE]
+        argv += self.more
         argv += ["--image-credential-provider-bin-dir", str(self.plugins)]
         argv += ["--image-credential-provider-config", str(self.config)]
         self.stack.spawn(f"kubelet-{self._logs}", argv, self.env)
-        until(lambda: self._get("/healthz", "10248") == "ok", "the kubelet does not answer")
+
+    def refuses_to_start(self) -> str:
+        """Start a kubelet that ends by itself; return what it said."""
+        self._spawn()
+        name = f"kubelet-{self._logs}"
+        until(lambda: self.stack.has_ended(name), "the kubelet runs on")
+        self.stack.end(name)
+        return self.log
 
     def stop(self) -> None:
         """Stop the kubelet; pods run on."""
@@ -174,8 +188,8 @@ class WholeNode:
 
         def all_known() -> bool:
             for pod in json.loads(self._get("/pods", "10255") or '{"items": []}')["items"] or []:
-                name = pod["metadata"]["name"].removesuffix("-node-1")
-                state = _state(pod)
+                name = pod["metadata"]["name"].removesuffix(f"-{NODE}")
+                state = state_of(pod)
                 if state:
                     found.setdefault(name, state)
             return set(names) <= set(found)
@@ -204,7 +218,8 @@ class WholeNode:
         self.stack.run(list(argv), {"PATH": SYSTEM_PATH}, check=True)
 
 
-def _state(pod: Mapping[str, Any]) -> str:
+def state_of(pod: Mapping[str, Any]) -> str:
+    """Return ``running``, why a pod does not run, or nothing while that is not known."""
     for container in pod.get("status", {}).get("containerStatuses", []):
         if "running" in container["state"]:
             return "running"

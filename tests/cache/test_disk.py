@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -277,6 +278,20 @@ def test_a_user_that_nobody_knows(aws: FakeAWS, helper: Helper, tmp_path: Path) 
     for calls in (1, 2):
         assert helper.get(env={"HOME": None}, wrap=wrap).secret in aws.issued
         assert aws.count(CALL) == calls
+
+
+def test_below_a_directory_of_roots_a_user_keeps_a_cache(aws: FakeAWS, helper: Helper) -> None:
+    """As /tmp is: the system's directory, in which anybody may make one of their own."""
+    need_root("be another user")
+    wrap = ("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups")
+    with tempfile.TemporaryDirectory(prefix="cache-") as folder:
+        os.chmod(folder, 0o1777)
+        own = Path(folder) / "own"
+        for _ in range(2):
+            env = {"HOME": folder, "AWS_ECR_CACHE_DIR": str(own)}
+            assert helper.get(env=env, wrap=wrap).secret in aws.issued
+        assert own.stat().st_uid == 4321
+    assert aws.count(CALL) == 1
 
 
 NO_BOOT_ID = "mount -t tmpfs tmpfs /proc/sys/kernel/random"

@@ -46,6 +46,18 @@ def test_a_request_of_256_kib(helper: Helper, aws: FakeAWS) -> None:
     assert "longer than 256 KiB" in answer.stderr
 
 
+@pytest.mark.parametrize("of", ["node", "service account"])
+def test_the_trace_says_for_whom(helper: Helper, aws: FakeAWS, tmp_path: Path, of: str) -> None:
+    """With AWS_ECR_LOG set, the kubelet's question is its first line: the host, and whose pull."""
+    log = tmp_path / "trace"
+    pod = {"serviceAccountToken": "e30.e30.e30", "serviceAccountAnnotations": {}}
+    helper.env.update(AWS_ECR_LOG=str(log), AWS_ECR_ROLE_ARN=ROLE)
+
+    asked = request(**(pod if of == "service account" else {}))
+    assert helper("kubelet", stdin=asked).status == 0
+    assert re.match(rf'\S+ \d+ kubelet host={HOST} of="?{of}"?\n', log.read_text())
+
+
 @pytest.mark.parametrize(
     ("refresh", "expires", "kept"),
     [

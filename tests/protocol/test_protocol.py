@@ -286,6 +286,21 @@ def test_a_token_of_another_identity_is_a_login(aws: FakeAWS, helper: Helper) ->
     assert helper.get().secret != secret
 
 
+def test_a_renewal_takes_the_place_of_its_own_identitys_token(
+    aws: FakeAWS, helper: Helper, cache: Path
+) -> None:
+    """Another identity's token for the host is not what it replaced: given here, that is a login."""
+    others = helper.get(env={"AWS_ACCESS_KEY_ID": "AKIAOTHER"}).secret
+    own = helper.get().secret
+    assert helper("renew", HOST, str(int(time.time()) + 5)).status == 0
+    assert aws.count(CALL) == 3
+
+    assert said(helper("store", stdin=login(own))) == (0, "", "")
+    assert not (cache / HOST / "login").exists()
+    assert said(helper("store", stdin=login(others))) == (0, "", "")
+    assert helper.get().secret == others
+
+
 def test_docker_login_without_arguments_with_a_renewal_in_between(
     aws: FakeAWS, helper: Helper, cache: Path
 ) -> None:

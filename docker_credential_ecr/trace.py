@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "AWS_ECR_LOG"
 STDERR = "-"
-LIMIT = 1.0  # seconds for a line; a disk that takes longer hangs, and gets no more of them
+LIMIT = 1.0  # seconds for a line; a disk or a pipe that takes longer hangs, and gets no more
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
 _FLAGS |= getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PLAIN = frozenset("=\"'\\ ")  # what a value must not hold to stand without quotes
@@ -37,9 +37,7 @@ def note(environ: "Mapping[str, str]", event: str, **facts: object) -> None:
         return
     try:
         line = _line(event, facts, as_json=environ.get("AWS_ECR_LOG_FORMAT") == "json")
-        if chosen == STDERR:
-            os.write(2, line)
-        elif not cache.in_time(lambda: _append(environ, line), LIMIT):
+        if not cache.in_time(lambda: _append(environ, line), LIMIT):
             _given_up.append(chosen)
     except Exception:  # noqa: BLE001 - no pull is broken by a log
         _given_up.append(chosen)
@@ -159,7 +157,10 @@ def _path(environ: "Mapping[str, str]") -> str:
 
 
 def _append(environ: "Mapping[str, str]", line: bytes) -> None:
-    """Add a line to a file of the user's own, which is never reached by a link; 0600 from birth."""
+    """Add a line to stderr, or to a file of the user's own, which is no link and born 0600."""
+    if environ[VARIABLE] == STDERR:
+        os.write(2, line)
+        return
     if wrong := fault(environ):
         raise PermissionError(wrong)
     descriptor = os.open(_path(environ), _FLAGS, cache.FILE_MODE)

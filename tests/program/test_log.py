@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from canaries import SOURCES, Source
 from fake_aws import FakeAWS
-from kit import CALL, ELSEWHERE, HOST, Helper, age_all, login, make_due, until, write
+from kit import (
+    CALL,
+    ELSEWHERE,
+    HOST,
+    PATIENCE,
+    Helper,
+    age_all,
+    login,
+    make_due,
+    until,
+    write,
+)
 
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \d+ .+$")
 
@@ -199,3 +212,28 @@ def test_a_full_disk_breaks_nothing(aws: FakeAWS, helper: Helper) -> None:
         "get", stdin=HOST, env={"AWS_ECR_LOG": "-"}, wrap=("sh", "-c", 'exec "$@" 2>/dev/full', "-")
     )
     assert closed.secret in aws.issued
+
+
+def test_a_stderr_that_nobody_reads_breaks_nothing(aws: FakeAWS, helper: Helper) -> None:
+    """A pipe that is full, and stays so, keeps the answer for a second and no longer."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for size in (4096, 1):  # to the last byte
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writer, b"x" * size):
+                pass
+    os.set_blocking(writer, True)
+    try:
+        done = subprocess.run(
+            [helper.path, "get"],
+            input=HOST.encode(),
+            stdout=subprocess.PIPE,
+            stderr=writer,
+            env=helper.environment({"AWS_ECR_LOG": "-"}),
+            timeout=PATIENCE,
+            check=True,
+        )
+    finally:
+        os.close(writer)
+        os.close(reader)
+    assert json.loads(done.stdout)["Secret"] in aws.issued

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from hub import AUTH, REGISTRY
 from kit import EXECUTABLE, HOST, SYSTEM_PATH, need, write
-from node import KUBERNETES
 from stack import Client, Hub, Stack
 from whole_node import WholeNode
 
@@ -38,18 +36,7 @@ def mirrored(
     folder = tmp_path / "node"
     folder.mkdir()
     made = WholeNode(stack, whole_kubelet[0], folder, user.env)
-    packaging = tmp_path / "packaging"
-    packaging.mkdir()
-    for path in KUBERNETES.glob("*"):
-        text = path.read_text().replace("value: /root", f"value: {home}")
-        (packaging / path.name).write_text(text)
-    made.config.unlink()
-    for link in made.plugins.iterdir():
-        link.unlink()
-    argv = ["sh", str(packaging / "install-node.sh"), "--executable", str(EXECUTABLE)]
-    argv += ["--bin-dir", str(made.plugins), "--config", str(made.config)]
-    argv += ["--prefix", str(tmp_path / "opt"), "--hosts-dir", str(made.hosts_dir)]
-    subprocess.run(argv, check=True, capture_output=True, env={"PATH": SYSTEM_PATH})
+    made.install("--executable", str(EXECUTABLE))
     return made
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kit import CALL, FIPS, HOST, PUBLIC, make_due
-from stack import Client, Stack
+from kit import CALL, EXECUTABLE, FIPS, HOST, OTHER_ACCOUNT, PUBLIC, make_due
+from stack import CHINA, Client, Stack
 from whole_node import WholeNode
 
+IN_STACK = HOST, OTHER_ACCOUNT, FIPS, CHINA  # each with an endpoint of its own, or a name
 HERD = 20  # pods at once
 SOON = 15  # seconds of a life, for a token whose end a test waits for
 
@@ -65,6 +68,43 @@ def test_a_node_that_reboots_calls_nobody(node: WholeNode, stack: Stack, cache: 
     stack.fault("*", status=503)
     node.restart()
     assert node.run_pod("outage", f"{HOST}/run:3") == "running"
+
+
+def test_upgrades_under_a_running_kubelet(node: WholeNode, stack: Stack, tmp_path: Path) -> None:
+    """While the installer puts one version in the place of another, the kubelet finds a plugin.
+
+    Each image is of another registry, so that the kubelet asks for each; what it has started goes
+    on, and a kubelet that starts anew finds what the last run has left.
+    """
+    versions = []
+    for number in range(2):
+        versions.append(tmp_path / f"version-{number}")
+        shutil.copy(EXECUTABLE, versions[-1])
+        with versions[-1].open("a") as file:
+            file.write(f"# version {number}\n")
+    done = threading.Event()
+    runs: list[int] = []
+
+    def upgrade() -> None:
+        while not done.is_set():
+            node.install("--file", str(versions[len(runs) % 2]))
+            runs.append(1)
+
+    upgrading = threading.Thread(target=upgrade)
+    upgrading.start()
+    try:
+        names = [f"pod-{number}" for number, _ in enumerate(IN_STACK)]
+        for name, host in zip(names, IN_STACK, strict=True):
+            node.add_pod(name, f"{host}/run:1")
+            assert node.outcome(name) == ["running"]
+    finally:
+        done.set()
+        upgrading.join()
+    assert len(runs) >= 2
+    assert node.lines("Failed to provide credentials") == []
+    node.install("--file", str(versions[0]))
+    node.restart()
+    assert node.run_pod("after", f"{HOST}/run:2") == "running"
 
 
 def test_a_denied_node_reads_why_in_the_kubelets_log(node: WholeNode, stack: Stack) -> None:

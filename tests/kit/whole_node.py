@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,7 @@ class WholeNode:
         self.config.write_text(shipped.replace("value: /root", f"value: {env['HOME']}"))
         # systemd starts a kubelet without HOME: the configuration says it.
         self.env = {name: value for name, value in env.items() if name != "HOME"}
+        self.home = env["HOME"]
         self._kubelet = kubelet
         self._socket = folder / "containerd.sock"
         self._logs = 0
@@ -143,6 +145,22 @@ class WholeNode:
         argv += ["--image-credential-provider-bin-dir", str(self.plugins)]
         argv += ["--image-credential-provider-config", str(self.config)]
         self.stack.spawn(f"kubelet-{self._logs}", argv, self.env)
+
+    def install(self, *options: str) -> None:
+        """Run the installer over this node's files, for the home that its AWS credentials are in."""
+        packaging = self.folder / "packaging"
+        if not packaging.exists():
+            packaging.mkdir()
+            for path in KUBERNETES.iterdir():
+                text = path.read_text().replace("value: /root", f"value: {self.home}")
+                (packaging / path.name).write_text(text)
+        argv = ["sh", str(packaging / "install-node.sh"), "--replace", *options]
+        argv += ["--bin-dir", str(self.plugins), "--config", str(self.config)]
+        argv += ["--prefix", str(self.folder / "opt"), "--hosts-dir", str(self.hosts_dir)]
+        done = subprocess.run(
+            argv, check=False, capture_output=True, text=True, env={"PATH": SYSTEM_PATH}
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done
 
     def refuses_to_start(self) -> str:
         """Start a kubelet that ends by itself; return what it said."""

@@ -12,6 +12,7 @@ from .keeping import CLAIM, NEW, make, opened, remove, set_time
 
 CLAIM_LIMIT = 1800  # seconds that a claim lasts at most
 LOCKS = ".locks"
+FRONTS = ".fronts"  # locks, too, of the native front: see herd
 _NEWBORN = 10  # seconds in which a claim that was made gets its time
 
 

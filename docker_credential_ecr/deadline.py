@@ -34,16 +34,17 @@ class Stuck(Unavailable):
 class Deadline:
     """When an answer must be out, what it is about, and the step that is being taken.
 
-    ``stage`` is what messages say after "while", such as ``reading the cache``.
+    ``stage`` is what messages say after "while", such as ``reading the cache``; ``spent`` is how many
+    of the ``seconds`` have passed already.
     """
 
     __slots__ = ("_end", "_settled", "_stage_end", "seconds", "stage", "subject")
 
-    def __init__(self, seconds: float, subject: str) -> None:
+    def __init__(self, seconds: float, subject: str, *, spent: float = 0) -> None:
         self.seconds = seconds
         self.subject = subject
         self.stage = "starting"
-        self._end = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds - spent
         self._stage_end = self._end
         self._settled: list[object] = []
 

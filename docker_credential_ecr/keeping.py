@@ -2,7 +2,8 @@
 
 Beside entries a host's directory holds ``.<name>.<16 hexadecimal digits>``, an entry that is being
 written; ``.<name>.renewal``, a claim; and ``.erased``, the mark of a logout. ``<cache>/.locks/``
-holds locks. Nothing that is not named so is ever removed, and nothing is reached by a link.
+and ``.fronts/`` hold locks. Nothing that is not named so is ever removed, and nothing is reached by
+a link.
 
 What cannot be kept is done without: these functions say so and do not raise ``OSError``.
 """

@@ -8,7 +8,7 @@ https://kubernetes.io/docs/reference/config-api/kubelet-credentialprovider.v1/
 
 import time
 
-from . import PROGRAM, USER, keys, registry, renewal, server_url, tokens
+from . import PROGRAM, USER, herd, keys, registry, renewal, server_url, tokens
 from .deadline import Deadline, timeout_of
 from .errors import Answer, CredentialsNotFound, HelperError, one_line
 
@@ -39,7 +39,7 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
     """
     import json
 
-    whole = Deadline(DEADLINE, "the kubelet")
+    whole = Deadline(DEADLINE, "the kubelet", spent=herd.waited(environ))
     whole.doing("reading the request")
     request = whole.run(lambda: _request(read(REQUEST_LIMIT)))
     server = _server(request["image"])
@@ -53,7 +53,8 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
         trace.note(environ, "kubelet", host=host, of="node" if of_node else "service account")
     if host is not None:
         # Two seconds are for what comes after, so that the error names the host.
-        deadline = Deadline(min(timeout_of(environ), whole.left - 2), f'"{host}"')
+        seconds = timeout_of(environ) - herd.waited(environ)
+        deadline = Deadline(min(seconds, whole.left - 2), f'"{host}"')
         try:
             behind = _behind(host, environ, deadline)
             if of_node:

@@ -5,7 +5,7 @@ Behind the one lazy import of ``tokens``: a hit never comes here.
 
 import time
 
-from . import cache, claims, keeping, registry, schedule, sweeping
+from . import cache, claims, herd, keeping, registry, schedule, sweeping
 from .cache import Token
 from .deadline import Deadline, Stuck, timeout_of
 from .errors import (
@@ -49,7 +49,7 @@ def before_answer(
     in an outage nobody waits, and AWS is left alone. ``None`` if the host is not ours. Raises
     ``HelperError``; ``CredentialsNotFound`` where the client may go on anonymously.
     """
-    whole = deadline or Deadline(timeout_of(environ), f'"{host}"')
+    whole = deadline or _deadline(host, environ)
     if token is None:
         return renew(host, environ, whole)
     folder = cache.directory(environ)
@@ -83,7 +83,7 @@ def renew(
     import gc
 
     gc.disable()  # this process lives for half a second: collecting costs more than it frees
-    whole = deadline or Deadline(timeout_of(environ), f'"{host}"')
+    whole = deadline or _deadline(host, environ)
 
     def work(environ: "Mapping[str, str]") -> Token | None:
         from .ecr import sources
@@ -160,6 +160,10 @@ def for_service_account(
         return _token(issued, host, where, asked, credentials_end=end)
 
     return deadline.run(work)
+
+
+def _deadline(host: str, environ: "Mapping[str, str]") -> Deadline:
+    return Deadline(timeout_of(environ), f'"{host}"', spent=herd.waited(environ))
 
 
 class _Renewal:

@@ -26,7 +26,8 @@ def sweep(folder: str) -> None:
             place.close()
         if not left:
             _remove_folder(folder, host)
-    _sweep_locks(folder, now)
+    for locks in (claims.LOCKS, claims.FRONTS):
+        _sweep_locks(folder, locks, now)
 
 
 def _sweep(place: Folder, now: float) -> bool:
@@ -54,9 +55,9 @@ def _sweep(place: Folder, now: float) -> bool:
     return left
 
 
-def _sweep_locks(folder: str, now: float) -> None:
+def _sweep_locks(folder: str, locks: str, now: float) -> None:
     try:
-        place = keeping.opened(folder, claims.LOCKS)
+        place = keeping.opened(folder, locks)
     except OSError:
         return
     try:

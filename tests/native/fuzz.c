@@ -12,8 +12,6 @@
 #define HOST "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 #define NOW 1795000000  /* epoch seconds, the clock of the vectors */
 
-extern char **environ;
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
@@ -55,14 +53,13 @@ try_environment(Text text)
     char *variables[17] = {NULL};
     char **own = environ;
     char path[64];
-    const char *reason;
     size_t count = 0;
 
     for (char *line = strtok(text.start, "\n"); line && count < 16; line = strtok(NULL, "\n")) {
         variables[count++] = line;
     }
     environ = variables;
-    if (cache_directory(path, sizeof path, &reason) && path[0] != '/') {
+    if (cache_directory(path, sizeof path) == NULL && path[0] != '/') {
         abort();
     }
     renews_behind();

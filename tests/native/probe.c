@@ -1,8 +1,9 @@
 /* The front's decision, asked many times by one process: for each case on stdin an answer on stdout.
 
-   A case: the clock (64 bits), the effective user (32), the directory to be in, the request, the
-   number of variables (32) and each of them; texts have their length (32) before them.  An answer
-   is a text: '+' and the bytes of the front's answer, or '-' and why it goes on in Python. */
+   A case: the clock (64 bits), the effective user (32), whether it is the kubelet that asks (32), the
+   directory to be in, the request, the number of variables (32) and each of them; texts have their
+   length (32) before them.  An answer is a text: '+' and the bytes of the front's answer, '*' and the
+   same if a renewal is to follow it, or '-' and why it goes on in Python. */
 
 #include "front.h"
 
@@ -11,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static void
 take(void *into, size_t size)
@@ -64,10 +63,11 @@ main(void)
 {
     for (;;) {
         int64_t now;
-        Text answer;
+        static Decision decision;
 
         take(&now, sizeof now);
         uid_t user = take_number();
+        Converse *converse = take_number() ? kubelet : get;
         Text folder = take_text(1), request = take_text(0);
         uint32_t count = take_number();
         char **variables = calloc(count + 1U, sizeof *variables);
@@ -82,16 +82,18 @@ main(void)
         if (user && seteuid(user) < 0) {
             return 1;
         }
-        const char *reason = get(request, (time_t)now, &answer);
+        decision = (Decision){.reason = NULL};
+        converse(request, (struct timespec){(time_t)now, 0}, &decision);
         if (user && seteuid(0) < 0) {
             return 1;
         }
         environ = own;
-        if (reason == NULL) {
-            answer_with('+', answer.start, answer.length);
+        if (decision.reason == NULL) {
+            Text answer = decision.answer;
+            answer_with(decision.is_due ? '*' : '+', answer.start, answer.length);
         }
         else {
-            answer_with('-', reason, strlen(reason));
+            answer_with('-', decision.reason, strlen(decision.reason));
         }
         for (uint32_t i = 0; i < count; i++) {
             free(variables[i]);

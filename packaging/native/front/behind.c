@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,6 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #endif
-
-#define KUBELET_NAME "ecr-credential-provider"  /* __main__.KUBELET_NAME */
 
 /* Set path to the front's own file, links followed. */
 static bool
@@ -62,36 +59,13 @@ replay(Text request)
     return is_whole;
 }
 
-static bool
-is_action(const char *word)
-{
-    static const char *const actions[] = {"get", "store", "erase", "list", "version"};
-
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        if (strcmp(word, actions[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Whether the kubelet's conversation is asked for by the program's name, which a script loses. */
-static bool
-is_kubelet(int argc, char **argv)
-{
-    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
-    const char *name = slash ? slash + 1 : argc ? argv[0] : "";
-
-    return strncmp(name, KUBELET_NAME, strlen(KUBELET_NAME)) == 0
-           && !(argc == 2 && is_action(argv[1]));
-}
-
 /* Become the Python program.  Returns only if that failed, with the exit code. */
 int
 go_on(int argc, char **argv, Text request, bool was_read)
 {
     char path[PATH_MAX];
 
+    (void)argc;
     if (was_read && !replay(request)) {
         fprintf(stderr, PROGRAM ": error: the request cannot be handed on: \"%s\"\n",
                 strerror(errno));
@@ -101,12 +75,7 @@ go_on(int argc, char **argv, Text request, bool was_read)
         size_t length = strlen(path);
 
         if (append(path, &length, sizeof path, ".py", strlen(".py"))) {
-            if (is_kubelet(argc, argv)) {
-                execv(path, (char *[]){path, (char[]){"kubelet"}, NULL});
-            }
-            else {
-                execv(path, argv);
-            }
+            execv(path, argv);
         }
     }
     fprintf(stderr,

@@ -12,11 +12,6 @@
 #include <unistd.h>
 
 #define FOLDER_FLAGS (O_RDONLY | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC)
-/* O_NONBLOCK: a FIFO in the place of an entry must not hang a pull. */
-#define ENTRY_FLAGS (O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
-#define TIME_LENGTH 12     /* digits of a time in epoch seconds */
-#define CLAIM_LIMIT 1800   /* seconds that a claim lasts at most, keeping.CLAIM_LIMIT */
-#define NEWBORN 10         /* seconds in which a claim gets its time, keeping._NEWBORN */
 
 static const char *const fields[] = {
     "issued", "refresh", "renew", "expires", "host", "scope", "identity", "source", "replaced",
@@ -29,16 +24,10 @@ static char buffers[2][ENTRY_LIMIT];
 static bool
 parse_time(Text digits, time_t *seconds)
 {
-    int64_t value = 0;
+    int64_t value;
 
-    if (digits.length == 0 || digits.length > TIME_LENGTH) {
+    if (!parse_number(digits, &value)) {
         return false;
-    }
-    for (size_t i = 0; i < digits.length; i++) {
-        if (digits.start[i] < '0' || digits.start[i] > '9') {
-            return false;
-        }
-        value = value * 10 + (digits.start[i] - '0');
     }
     *seconds = (time_t)value;
     return *seconds == value;
@@ -163,7 +152,7 @@ open_by_link(const char *path)
 #endif
 
 /* Open a directory of ours, judged as it was opened, or return -1.  Refused are modes. */
-static int
+int
 open_folder(int within, const char *path, mode_t refused)
 {
     struct stat state;
@@ -176,29 +165,23 @@ open_folder(int within, const char *path, mode_t refused)
         && (fstat(descriptor, &state) < 0 || !S_ISDIR(state.st_mode) || state.st_uid != geteuid()
             || (state.st_mode & refused))) {
         close(descriptor);
+        errno = EPERM;
         return -1;
     }
     return descriptor;
 }
 
-static DIR *
+int
 open_host(const char *folder, const char *host)
 {
     /* Others may write beside our directories, as in /tmp, but to none of them. */
     int whole = open_folder(AT_FDCWD, folder, 0);
     if (whole < 0) {
-        return NULL;
+        return -1;
     }
     int place = open_folder(whole, host, 022);
     close(whole);
-    if (place < 0) {
-        return NULL;
-    }
-    DIR *names = fdopendir(place);
-    if (names == NULL) {
-        close(place);
-    }
-    return names;
+    return place;
 }
 
 static bool
@@ -208,20 +191,32 @@ is_entry(const char *name)
            || (strlen(name) == NAME_LENGTH && strspn(name, "0123456789abcdef") == NAME_LENGTH);
 }
 
+/* Whether a file is ours alone, as cache.file_fault judges what was opened. */
+bool
+is_private(int descriptor, off_t *size)
+{
+    struct stat state;
+
+    if (fstat(descriptor, &state) < 0 || !S_ISREG(state.st_mode) || state.st_uid != geteuid()
+        || (state.st_mode & 077) || state.st_nlink > 1) {
+        return false;
+    }
+    *size = state.st_size;
+    return true;
+}
+
 static bool
 read_entry(int place, const char *name, Text *data)
 {
-    struct stat state;
     ssize_t length = -1;
-    int descriptor = openat(place, name, ENTRY_FLAGS);
+    off_t size;
+    int descriptor = openat(place, name, O_RDONLY | FILE_FLAGS);
 
     if (descriptor < 0) {
         return false;
     }
-    if (fstat(descriptor, &state) == 0 && S_ISREG(state.st_mode) && state.st_uid == geteuid()
-        && (state.st_mode & 077) == 0 && state.st_nlink <= 1 && state.st_size >= 0
-        && state.st_size <= (off_t)ENTRY_LIMIT) {
-        length = read(descriptor, data->start, (size_t)state.st_size);
+    if (is_private(descriptor, &size) && size >= 0 && size <= (off_t)ENTRY_LIMIT) {
+        length = read(descriptor, data->start, (size_t)size);
     }
     close(descriptor);
     data->length = length < 0 ? 0 : (size_t)length;
@@ -241,41 +236,26 @@ is_better(const Token *token, const Token *best)
     return strcmp(token->name, best->name) < 0;
 }
 
-/* Whether somebody else renews a token.  A second less than Python allows: it counts in parts. */
-static bool
-is_claimed(int place, const Token *token, time_t now)
-{
-    static const char suffix[] = ".renewal";
-    char claim[1 + NAME_LENGTH + sizeof suffix] = ".";
-    struct stat state;
-    size_t length = 1;
-
-    if (!append(claim, &length, sizeof claim, token->name, strlen(token->name))
-        || !append(claim, &length, sizeof claim, suffix, strlen(suffix))
-        || fstatat(place, claim, &state, AT_SYMLINK_NOFOLLOW) < 0) {
-        return false;
-    }
-    return state.st_mtime > now - NEWBORN + 1 && state.st_mtime < now + CLAIM_LIMIT;
-}
-
 /* Set found to the token that may be served for host now.  False, too, if anything failed. */
 bool
-lookup(const char *folder, const char *host, time_t now, Token *found)
+lookup(const char *folder, const char *host, struct timespec now, Token *found)
 {
-    DIR *names = open_host(folder, host);
+    int place = open_host(folder, host);
+    DIR *names = place < 0 ? NULL : fdopendir(place);
     bool has_found = false;
     struct dirent *item;
 
     if (names == NULL) {
+        close(place);
         return false;
     }
     Text data = {buffers[0], 0};
     while (errno = 0, (item = readdir(names)) != NULL) {
         Token token;
 
-        if (is_entry(item->d_name) && read_entry(dirfd(names), item->d_name, &data)
+        if (is_entry(item->d_name) && read_entry(place, item->d_name, &data)
             && parse_entry(data, item->d_name, host, &token)
-            && (token.issued <= now || token.is_login) && now < token.expires
+            && (token.issued <= now.tv_sec || token.is_login) && now.tv_sec < token.expires
             && (!has_found || is_better(&token, found)) && holds(token.conditions)) {
             *found = token;
             has_found = true;
@@ -283,8 +263,8 @@ lookup(const char *folder, const char *host, time_t now, Token *found)
         }
     }
     bool has_failed = errno != 0;
-    if (has_found && now >= found->refresh) {
-        found->is_claimed = is_claimed(dirfd(names), found, now);
+    if (has_found) {
+        found->is_claimed = now.tv_sec >= found->refresh && is_claimed(place, found->name, now);
     }
     closedir(names);
     return has_found && !has_failed;

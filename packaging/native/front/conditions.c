@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +17,6 @@
 #define LAST_SECOND 9000000000LL  /* whose nanoseconds fit 63 bits; the year 2255 */
 #define MERSENNE ((UINT64_C(1) << 61) - 1)
 
-/* Of each state's two times; macOS has names of its own. */
-#ifdef __APPLE__
-#define MODIFIED(state) ((state).st_mtimespec)
-#define CHANGED(state) ((state).st_ctimespec)
-#else
-#define MODIFIED(state) ((state).st_mtim)
-#define CHANGED(state) ((state).st_ctim)
-#endif
-
 static bool
 holds_env(Text rest)
 {
@@ -37,19 +27,17 @@ holds_env(Text rest)
     return now != NULL && is_text(value, now);
 }
 
-/* Return the remainder of division by 2**61 - 1, as cache.residue_of does. */
-static uint64_t
-residue_of(const char *secret)
+/* Return the remainder of division by 2**61 - 1, as cache.residue_of does, of a number that goes on. */
+uint64_t
+residue(uint64_t before, const char *more, size_t size)
 {
-    uint64_t residue = 0;
-
-    for (; *secret; secret++) {
-        residue = (residue >> 53) + ((residue << 8) & MERSENNE) + (unsigned char)*secret;
-        if (residue >= MERSENNE) {
-            residue -= MERSENNE;
+    for (size_t i = 0; i < size; i++) {
+        before = (before >> 53) + ((before << 8) & MERSENNE) + (unsigned char)more[i];
+        if (before >= MERSENNE) {
+            before -= MERSENNE;
         }
     }
-    return residue;
+    return before;
 }
 
 static bool
@@ -65,7 +53,7 @@ holds_residue(Text rest)
     if (secret == NULL) {
         return false;
     }
-    snprintf(now, sizeof now, "%llu", (unsigned long long)residue_of(secret));
+    snprintf(now, sizeof now, "%llu", (unsigned long long)residue(0, secret, strlen(secret)));
     return is_text(digits, now);
 }
 
@@ -139,18 +127,12 @@ holds_booted(Text rest)
     struct timespec now, up;
     struct utsname system;
     Text digits, machine;
-    long long then = 0;
+    int64_t then;
 
     partition(rest, ' ', &digits, &machine);
-    if (digits.length == 0 || digits.length > 12 || clock_gettime(CLOCK_REALTIME, &now) < 0
+    if (!parse_number(digits, &then) || clock_gettime(CLOCK_REALTIME, &now) < 0
         || clock_gettime(CLOCK_MONOTONIC, &up) < 0 || uname(&system) < 0) {
         return false;
-    }
-    for (size_t i = 0; i < digits.length; i++) {
-        if (digits.start[i] < '0' || digits.start[i] > '9') {
-            return false;
-        }
-        then = then * 10 + (digits.start[i] - '0');
     }
     for (char *c = system.nodename; *c; c++) {
         if (*c < 0) {
@@ -161,7 +143,7 @@ holds_booted(Text rest)
         }
     }
     /* A second less than Python allows, as it rounds the difference of the two clocks. */
-    long long when = (long long)now.tv_sec - (long long)up.tv_sec;
+    int64_t when = (int64_t)now.tv_sec - (int64_t)up.tv_sec;
     return when > 0 && llabs(then - when) < BOOT_DRIFT && machine.length
            && is_text(machine, system.nodename);
 }

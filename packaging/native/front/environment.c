@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-extern char **environ;
-
 /* Return the value of a variable, or NULL.  Not getenv: Python takes the first of two that have one
    name, and knows the variable without a name. */
 const char *
@@ -23,7 +21,7 @@ variable(const char *name, size_t length)
     return NULL;
 }
 
-static const char *
+const char *
 named(const char *name)
 {
     const char *value = variable(name, strlen(name));
@@ -43,66 +41,47 @@ append(char *path, size_t *length, size_t limit, const char *more, size_t size)
     return true;
 }
 
-static bool
-append_home(char *path, size_t *length, size_t limit, const char **reason)
-{
-    const char *home = named("HOME");
-    size_t size = strlen(home);
-
-    if (home[0] != '/') {
-        *reason = "HOME is not an absolute path";
-        return false;
-    }
-    while (size && home[size - 1] == '/') {
-        size--;
-    }
-    return append(path, length, limit, home, size);
-}
-
-/* Set path to the cache's directory, as cache.directory does. */
-bool
-cache_directory(char *path, size_t limit, const char **reason)
+/* Set path to the cache's directory, as cache.directory does.  Return NULL, or why there is none. */
+const char *
+cache_directory(char *path, size_t limit)
 {
 #ifdef __APPLE__
     static const char below_home[] = "/Library/Caches";
 #else
     static const char below_home[] = "/.cache";
 #endif
-    const char *chosen = named("AWS_ECR_CACHE_DIR");
-    const char *base = named("XDG_CACHE_HOME");
-    size_t length = 0;
+    const char *chosen = named("AWS_ECR_CACHE_DIR"), *end = "";
+    const char *home = named("HOME");
+    size_t length = 0, size = strlen(home);
+    bool is_below_home = chosen[0] == '~' && (chosen[1] == '/' || chosen[1] == '\0');
 
-    *reason = "the cache's path is too long";
     if (named("AWS_ECR_DISABLE_CACHE")[0] != '\0') {
-        *reason = "the cache is switched off";
-        return false;
+        return "the cache is switched off";
     }
-    if (chosen[0] == '~' && (chosen[1] == '/' || chosen[1] == '\0')) {
-        if (!append_home(path, &length, limit, reason)) {
-            return false;
-        }
+    if (is_below_home) {
         chosen++;
-        if (length == 0 && chosen[0] == '\0') {
-            chosen = "/";
-        }
     }
-    else if (chosen[0] != '\0' && chosen[0] != '/') {
-        *reason = "AWS_ECR_CACHE_DIR is not an absolute path";
-        return false;
+    else if (chosen[0] == '\0') {
+        chosen = named("XDG_CACHE_HOME");
+        is_below_home = chosen[0] != '/';
+        chosen = is_below_home ? below_home : chosen;
+        end = "/" PROGRAM;
     }
-    if (chosen[0] != '\0' || length > 0) {
-        return append(path, &length, limit, chosen, strlen(chosen));
+    if ((is_below_home ? home : chosen)[0] != '/') {
+        return is_below_home ? "HOME is not an absolute path"
+                             : "AWS_ECR_CACHE_DIR is not an absolute path";
     }
-    if (base[0] == '/') {
-        if (!append(path, &length, limit, base, strlen(base))) {
-            return false;
-        }
+    while (size && home[size - 1] == '/') {
+        size--;
     }
-    else if (!append_home(path, &length, limit, reason)
-             || !append(path, &length, limit, below_home, strlen(below_home))) {
-        return false;
+    if (is_below_home && size == 0 && chosen[0] == '\0') {
+        chosen = "/";
     }
-    return append(path, &length, limit, "/" PROGRAM, strlen("/" PROGRAM));
+    return append(path, &length, limit, home, is_below_home ? size : 0)
+                   && append(path, &length, limit, chosen, strlen(chosen))
+                   && append(path, &length, limit, end, strlen(end))
+               ? NULL
+               : "the cache's path is too long";
 }
 
 bool

@@ -1,53 +1,59 @@
-/* The policy and the answer: what protocol.get and tokens.renewed do. */
+/* The policy and Docker's answer: what tokens.renewed and protocol.get do. */
 
 #include "front.h"
 
-#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
-static char out[ENTRY_LIMIT + REQUEST_LIMIT + 64];
+#define GET_LIMIT (64U << 10)  /* bytes, protocol.REQUEST_LIMIT */
 
-/* Set answer to the bytes that answer request.  Return NULL, or why Python must. */
-const char *
-get(Text request, time_t now, Text *answer)
+static char out[ENTRY_LIMIT + GET_LIMIT + 64];
+
+/* Whether the disk answers for a server URL; decision says why not, or with which token. */
+bool
+served(Text server_url, struct timespec now, Decision *decision)
 {
-    char host[HOST_LENGTH + 1], folder[PATH_MAX];
-    const char *reason;
-    Token token;
+    Token *token = &decision->token;
 
-    if (request.length > REQUEST_LIMIT) {
-        return "the request is too long";
+    decision->is_missing = decision->is_due = false;
+    if (variable("AWS_ECR_LOG", strlen("AWS_ECR_LOG")) != NULL) {
+        decision->reason = "a trace is asked for";
+        return false;
     }
+    if (!host_of(server_url, decision->host)) {
+        decision->reason = "the server URL names no host";
+        return false;
+    }
+    decision->reason = cache_directory(decision->folder, sizeof decision->folder);
+    if (decision->reason != NULL) {
+        return false;
+    }
+    if (!lookup(decision->folder, decision->host, now, token)) {
+        decision->is_missing = true;
+        decision->reason = "nothing on the disk may be served";
+        return false;
+    }
+    if (!token->is_login && now.tv_sec >= token->refresh && !token->is_claimed) {
+        decision->is_due = now.tv_sec < token->renew && renews_behind();
+        decision->reason = decision->is_due ? NULL : "the token is renewed before the answer";
+    }
+    return decision->reason == NULL;
+}
+
+void
+get(Text request, struct timespec now, Decision *decision)
+{
     Text server_url = strip(request);
-    if (!host_of(server_url, host)) {
-        return "the server URL names no host";
+
+    if (request.length > GET_LIMIT) {
+        decision->reason = "the request is too long";
     }
-    if (!cache_directory(folder, sizeof folder, &reason)) {
-        return reason;
+    else if (served(server_url, now, decision)) {
+        Text secret = decision->token.secret;
+        int size = snprintf(out, sizeof out,
+                            "{\"ServerURL\":\"%.*s\",\"Username\":\"AWS\",\"Secret\":\"%.*s\"}\n",
+                            (int)server_url.length, server_url.start, (int)secret.length,
+                            secret.start);
+        decision->answer = (Text){out, (size_t)size};
     }
-    if (!lookup(folder, host, now, &token)) {
-        return "nothing on the disk may be served";
-    }
-    if (!token.is_login && now >= token.refresh) {
-        if (now >= token.renew || !renews_behind()) {
-            return "the token is renewed before the answer";
-        }
-        if (!token.is_claimed) {
-            return "a renewal is to be started";
-        }
-    }
-    const Text parts[] = {
-        {(char[]){"{\"ServerURL\":\""}, 14},
-        server_url,
-        {(char[]){"\",\"Username\":\"AWS\",\"Secret\":\""}, 29},
-        token.secret,
-        {(char[]){"\"}\n"}, 3},
-    };
-    *answer = (Text){out, 0};
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (!append(out, &answer->length, sizeof out, parts[i].start, parts[i].length)) {
-            return "the answer is too long";
-        }
-    }
-    return NULL;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define PORT_LIMIT 65535
+#define NUMBER_LENGTH 12  /* digits, cache._TIME_LENGTH */
 
 bool
 is_text(Text text, const char *other)
@@ -56,24 +57,29 @@ lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
+/* Set number to what ASCII digits say. */
+bool
+parse_number(Text digits, int64_t *number)
+{
+    *number = 0;
+    if (digits.length == 0 || digits.length > NUMBER_LENGTH) {
+        return false;
+    }
+    for (size_t i = 0; i < digits.length; i++) {
+        if (digits.start[i] < '0' || digits.start[i] > '9') {
+            return false;
+        }
+        *number = *number * 10 + (digits.start[i] - '0');
+    }
+    return true;
+}
+
 static bool
 is_port(Text text)
 {
-    long port = 0;
+    int64_t port;
 
-    if (text.length == 0 || text.length > HOST_LENGTH) {
-        return false;
-    }
-    for (size_t i = 0; i < text.length; i++) {
-        if (text.start[i] < '0' || text.start[i] > '9') {
-            return false;
-        }
-        port = port * 10 + (text.start[i] - '0');
-        if (port > PORT_LIMIT) {
-            return false;
-        }
-    }
-    return port > 0;
+    return parse_number(text, &port) && port > 0 && port <= PORT_LIMIT;
 }
 
 /* What stands before "://", without it; true if there is a scheme. */

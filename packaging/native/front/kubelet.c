@@ -1,0 +1,130 @@
+/* The kubelet's request for the node's identity: what kubelet.converse does. */
+
+#include "front.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define GROUP "credentialprovider.kubelet.k8s.io/"
+#define SHORT 60  /* seconds that the kubelet keeps an answer whose token is due, kubelet.SHORT */
+
+static const char *const versions[] = {GROUP "v1", GROUP "v1beta1", GROUP "v1alpha1"};
+static const char *const keys[] = {"kind", "apiVersion", "image"};
+enum { KIND, VERSION, IMAGE, KEYS };
+
+static char out[ENTRY_LIMIT + 1024];
+
+static void
+skip_white(Text *rest)
+{
+    while (rest->length && strchr(" \t\n\r", rest->start[0]) && rest->start[0]) {
+        rest->start++;
+        rest->length--;
+    }
+}
+
+static bool
+cut_mark(Text *rest, char mark)
+{
+    skip_white(rest);
+    if (rest->length == 0 || rest->start[0] != mark) {
+        return false;
+    }
+    rest->start++;
+    rest->length--;
+    return true;
+}
+
+/* A string without escapes, of ASCII: images and versions need no other. */
+static bool
+cut_string(Text *rest, Text *value)
+{
+    if (!cut_mark(rest, '"') || !partition(*rest, '"', value, rest)) {
+        return false;
+    }
+    for (size_t i = 0; i < value->length; i++) {
+        if (value->start[i] < ' ' || value->start[i] > '~' || value->start[i] == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Set values to those of keys.  Whatever else a request holds, a service account first of all, is
+   for Python. */
+static bool
+parse_request(Text rest, Text values[KEYS])
+{
+    if (!cut_mark(&rest, '{')) {
+        return false;
+    }
+    do {
+        Text key, value;
+        size_t number = 0;
+
+        if (!cut_string(&rest, &key) || !cut_mark(&rest, ':') || !cut_string(&rest, &value)) {
+            return false;
+        }
+        while (number < KEYS && !is_text(key, keys[number])) {
+            number++;
+        }
+        if (number == KEYS || values[number].start != NULL) {
+            return false;
+        }
+        values[number] = value;
+    } while (cut_mark(&rest, ','));
+    if (!cut_mark(&rest, '}')) {
+        return false;
+    }
+    skip_white(&rest);
+    return rest.length == 0;
+}
+
+static bool
+is_known(Text version)
+{
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        if (is_text(version, versions[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The seconds that the kubelet keeps an answer for. */
+static long long
+kept_for(const Token *token, time_t now)
+{
+    long long fresh = token->refresh - now, left = token->expires - now;
+
+    fresh = fresh < SHORT ? SHORT : fresh;
+    return fresh < left ? fresh : left;
+}
+
+void
+kubelet(Text request, struct timespec now, Decision *decision)
+{
+    Text values[KEYS] = {{NULL, 0}}, server, path;
+
+    if (!parse_request(request, values) || values[KIND].start == NULL
+        || !is_text(values[KIND], "CredentialProviderRequest") || values[VERSION].start == NULL
+        || !is_known(values[VERSION]) || values[IMAGE].start == NULL
+        || !partition(values[IMAGE], '/', &server, &path)
+        || !(memchr(server.start, '.', server.length) || memchr(server.start, ':', server.length))) {
+        decision->reason = "the request is not one for a registry and the node's identity alone";
+        return;
+    }
+    if (served(server, now, decision)) {
+        long long keep = kept_for(&decision->token, now.tv_sec);
+        Text secret = decision->token.secret;
+        int size = snprintf(out, sizeof out,
+                            "{\"apiVersion\": \"%.*s\", \"kind\": \"CredentialProviderResponse\", "
+                            "\"cacheKeyType\": \"Registry\", \"cacheDuration\": "
+                            "\"%lldh%lldm%llds\", \"auth\": {\"%.*s\": {\"username\": \"AWS\", "
+                            "\"password\": \"%.*s\"}}}",
+                            (int)values[VERSION].length, values[VERSION].start, keep / 3600,
+                            keep / 60 % 60, keep % 60, (int)server.length, server.start,
+                            (int)secret.length, secret.start);
+        decision->answer = (Text){out, (size_t)size};
+    }
+}

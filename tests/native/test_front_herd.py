@@ -1,0 +1,374 @@
+"""A herd of fronts: one starts Python, the others wait for it, and say what it came to."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from fake_aws import FakeAWS
+from front import DEBUG, kubelets
+from kit import (
+    CALL,
+    ELSEWHERE,
+    EXECUTABLE,
+    HOST,
+    PATIENCE,
+    Helper,
+    Run,
+    answers,
+    herd,
+    need_root,
+    until,
+    write,
+)
+
+from docker_credential_ecr import herd as pythons_part
+
+HERD = 20  # processes
+
+# In the place of the Python program: notes that it was started, and waits at a gate.
+GATED = f"""#!/bin/sh
+echo started >> "$0.started"
+[ -e "$0.open" ] || read -r line < "$0.gate"
+exec {EXECUTABLE} "$@"
+"""
+TELLS = '#!/bin/sh\necho "${DOCKER_CREDENTIAL_ECR_FRONT-none}" "$$"\n'
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """What starts of Python wait at."""
+
+    program: Path
+
+    @property
+    def started(self) -> int:
+        path = self.program.with_name(f"{self.program.name}.started")
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def open(self) -> None:
+        """Let those who wait through, once; whoever comes later waits again."""
+        self.program.with_name(f"{self.program.name}.gate").write_text("")
+
+    def open_for_good(self) -> None:
+        self.program.with_name(f"{self.program.name}.open").touch()
+        self.open()
+
+
+@pytest.fixture
+def alone(tmp_path: Path, front: Helper) -> Helper:
+    """The front without a program behind it, in a folder of its own."""
+    path = tmp_path / "bin" / "docker-credential-ecr"
+    path.parent.mkdir()
+    os.link(front.path, path)
+    front.path = path
+    return front
+
+
+def behind(front: Helper, script: str) -> Path:
+    path = front.path.with_name("docker-credential-ecr.py")
+    write(path, script, 0o755)
+    return path
+
+
+@pytest.fixture
+def gate(alone: Helper) -> Gate:
+    program = behind(alone, GATED)
+    os.mkfifo(f"{program}.gate")
+    return Gate(program)
+
+
+def lock_of(cache: Path) -> Path:
+    (lock,) = (cache / ".fronts").iterdir()
+    return lock
+
+
+def waiting(cache: Path) -> int:
+    """Return how many wait for the lock of the herd, as the kernel counts them."""
+    inode = f":{lock_of(cache).stat().st_ino} "
+    lines = Path("/proc/locks").read_text().splitlines()
+    return sum(" -> " in line and inode in line for line in lines)
+
+
+def said(processes: Sequence[subprocess.Popen[bytes]]) -> list[Run]:
+    runs = []
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+        runs.append(Run(process.returncode, stdout.decode(), stderr.decode()))
+    return runs
+
+
+def fronts(front: Helper, gate: Gate, cache: Path, *words: str, stdin: str) -> list[
+    subprocess.Popen[bytes]
+]:  # fmt: skip
+    """Start a herd, of which one is at the gate, and the others wait for it."""
+    front.env["AWS_ECR_TIMEOUT"] = "300"
+    processes = [front.start(*words, stdin=stdin) for _ in range(HERD)]
+    until(lambda: gate.started == 1 and waiting(cache) == HERD - 1, "they do not wait")
+    return processes
+
+
+def test_one_starts_python_and_the_others_wait(
+    aws: FakeAWS, alone: Helper, gate: Gate, cache: Path
+) -> None:
+    """One interpreter, one call, the same answer for all."""
+    processes = fronts(alone, gate, cache, "get", stdin=HOST)
+
+    gate.open()
+    secrets = answers(processes)
+
+    assert set(secrets) == set(aws.issued)
+    assert aws.count(CALL) == gate.started == 1
+    assert lock_of(cache).stat().st_mode & 0o777 == 0o600
+    assert (cache / ".fronts").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("words", "stdin"), [("get", HOST), ("kubelet", kubelets())])
+def test_what_the_one_fails_with_all_say(
+    env: dict[str, str],
+    helper: Helper,
+    alone: Helper,
+    gate: Gate,
+    cache: Path,
+    words: str,
+    stdin: str,
+) -> None:
+    """Without credentials: one interpreter, and each has Python's words and exit code."""
+    helper.path = EXECUTABLE
+    env["AWS_ECR_TIMEOUT"] = "300"
+    from_python = helper(words, stdin=stdin)
+    helper.path = gate.program.with_suffix("")
+    processes = fronts(alone, gate, cache, words, stdin=stdin)
+
+    gate.open()
+
+    assert set(map(dataclasses.astuple, said(processes))) == {dataclasses.astuple(from_python)}
+    assert from_python.status == 1
+    assert gate.started == 1
+
+
+def test_after_the_one_is_killed_another_asks(
+    aws: FakeAWS, alone: Helper, gate: Gate, cache: Path
+) -> None:
+    """The kernel's lock ends with its holder: one of those who wait takes its place."""
+    processes = fronts(alone, gate, cache, "get", stdin=HOST)
+    holders = [int(line) for line in holders_of(lock_of(cache))]
+    (holder,) = [process for process in processes if process.pid in holders]
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    until(lambda: gate.started == 2, "nobody takes its place")
+
+    gate.open_for_good()
+    secrets = answers(process for process in processes if process is not holder)
+
+    assert set(secrets) == set(aws.issued)
+    assert gate.started == 2
+    assert aws.count(CALL) == 1
+
+
+def holders_of(lock: Path) -> list[str]:
+    inode = f":{lock.stat().st_ino} "
+    lines = Path("/proc/locks").read_text().splitlines()
+    return [line.split()[4] for line in lines if inode in line and " -> " not in line]
+
+
+def test_what_could_not_be_kept_nobody_waits_for_twice(
+    aws: FakeAWS, alone: Helper, gate: Gate, cache: Path
+) -> None:
+    """Where a token cannot be kept each asks for its own, all at once, as without the lock."""
+    write(cache / HOST, "a file in the place of the directory")
+    processes = fronts(alone, gate, cache, "get", stdin=HOST)
+
+    gate.open()
+    until(lambda: gate.started == HERD, "they wait for one another")
+    gate.open_for_good()
+
+    assert set(answers(processes)) == set(aws.issued)
+
+
+def test_another_environment_is_another_herd(
+    aws: FakeAWS, alone: Helper, gate: Gate, cache: Path
+) -> None:
+    """Nobody waits for a process that may fail for a reason of its own."""
+    processes = fronts(alone, gate, cache, "get", stdin=HOST)
+    processes += herd(alone, [HOST], env={"AWS_SECRET_ACCESS_KEY": "another"})
+    until(lambda: gate.started == 2, "it waits for another's")
+
+    gate.open_for_good()
+
+    assert len(answers(processes)) == HERD + 1
+
+
+def test_waiting_ends_in_time_and_comes_off_the_rest(
+    aws: FakeAWS, alone: Helper, cache: Path
+) -> None:
+    """A holder that hangs costs a share of the time-out, and Python is told of it."""
+    behind(alone, TELLS)
+    alone.env["AWS_ECR_TIMEOUT"] = "4"
+    process, descriptor, milliseconds, program = alone.get().stdout.split()
+    assert (process, milliseconds) == (program, "0")
+    assert int(descriptor) > 2
+    with lock_of(cache).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process, descriptor, milliseconds, program = alone.get().stdout.split()
+
+    assert (process, descriptor) == (program, "-1")
+    assert 1400 <= int(milliseconds) < 4000
+
+
+def test_python_has_so_much_less_time(aws: FakeAWS, helper: Helper) -> None:
+    """Of 25 seconds 22 have been waited: AWS, which hangs, gets the rest."""
+    aws.fault(CALL, hang=True)
+    begun = time.monotonic()
+    wrap = ("sh", "-c", f'{pythons_part.VARIABLE}="$$ -1 22000" exec "$@"', "-")
+    late = helper.get(wrap=wrap)
+
+    assert time.monotonic() - begun < 15
+    assert f'no answer for "{HOST}" within 25 s' in late.stderr
+
+
+@pytest.mark.parametrize("value", ["", "1", "1 2 3", "a b c", "-1 -1 -1", "9" * 5000 + " 1 1"])
+def test_what_is_for_another_process_is_nothing(helper: Helper, tmp_path: Path, value: str) -> None:
+    """A variable that was inherited, or is none of the front's, changes nothing."""
+    from_python = helper.get()
+    file = write(tmp_path / "file", "untouched")
+    wrap = ("sh", "-c", f'"$@" 2<&2 3<>{file}', "-")
+
+    assert helper.get(env={pythons_part.VARIABLE: value}, wrap=wrap) == from_python
+    assert Path(file).read_text() == "untouched"
+
+
+Odd = Callable[[Path], object]
+ODD: dict[str, Odd] = {
+    "a link to a directory": lambda lock: (
+        lock.parent.rename(lock.parent.with_name("elsewhere")),
+        lock.parent.symlink_to("elsewhere"),
+    ),
+    "a directory for all": lambda lock: lock.parent.chmod(0o777),
+    "a file for a directory": lambda lock: (
+        lock.unlink(),
+        lock.parent.rmdir(),
+        lock.parent.touch(),
+    ),
+    "a link": lambda lock: (lock.rename(lock.with_name("x")), lock.symlink_to("x")),
+    "a dead link": lambda lock: (lock.unlink(), lock.symlink_to("x")),
+    "another name": lambda lock: lock.with_name("x").hardlink_to(lock),
+    "a file for all": lambda lock: lock.chmod(0o644),
+    "a directory": lambda lock: (lock.unlink(), lock.mkdir()),
+    "a pipe": lambda lock: (lock.unlink(), os.mkfifo(lock, 0o600)),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_lock_is_done_without(aws: FakeAWS, alone: Helper, cache: Path, odd: str) -> None:
+    """It is judged as an entry is, never followed, and left as it is: Python answers."""
+    behind(alone, TELLS)
+    alone.get()
+    ODD[odd](lock_of(cache))
+    before = sorted((path, path.lstat()) for path in cache.rglob("*"))
+
+    assert alone.get().stdout.startswith("none ")
+    assert sorted((path, path.lstat()) for path in cache.rglob("*")) == before
+
+
+def test_the_locks_of_another_user_are_done_without(
+    aws: FakeAWS, alone: Helper, cache: Path, home: Path
+) -> None:
+    """Nor is a cache made in a home of another's: sudo keeps HOME."""
+    need_root("give files away")
+    behind(alone, TELLS)
+    alone.get()
+    os.chown(lock_of(cache), 12345, -1)
+    assert alone.get().stdout.startswith("none ")
+
+    cache.rename(home / "elsewhere")
+    (home / ".cache").rmdir()
+    os.chown(home, 12345, -1)
+    assert alone.get().stdout.startswith("none ")
+    assert not (home / ".cache").exists()
+
+
+def test_a_host_of_nobodys_has_no_herd(alone: Helper, cache: Path) -> None:
+    """For what is not ECR's nothing is made on the disk."""
+    behind(alone, TELLS)
+
+    assert alone.get(ELSEWHERE).stdout.startswith("none ")
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("timeout", ["0", "2", "601", "x", "1e2", " 25", "25.5"])
+def test_a_time_out_that_python_must_read(
+    aws: FakeAWS, alone: Helper, cache: Path, timeout: str
+) -> None:
+    """What is no whole number of seconds, or too few to share, is left to Python."""
+    behind(alone, TELLS)
+
+    assert alone.get(env={"AWS_ECR_TIMEOUT": timeout}).stdout.startswith("none ")
+
+
+def test_an_interrupt_ends_the_wait(aws: FakeAWS, alone: Helper, gate: Gate, cache: Path) -> None:
+    """Ctrl-C while it waits for another: 130."""
+    processes = fronts(alone, gate, cache, "get", stdin=HOST)
+    holders = [int(line) for line in holders_of(lock_of(cache))]
+    waiter = next(process for process in processes if process.pid not in holders)
+    waiter.send_signal(signal.SIGINT)
+    waiter.communicate()
+    assert waiter.returncode == 130
+
+    gate.open_for_good()
+    answers(process for process in processes if process is not waiter)
+
+
+def test_old_locks_are_swept(aws: FakeAWS, front: Helper, cache: Path) -> None:
+    """What no front has used for the life of a token goes at the next miss."""
+    front.get()
+    old = lock_of(cache)
+    os.utime(old, (1, 1))
+    front.get(env={"AWS_REGION": "us-east-1"})
+
+    assert old.name not in os.listdir(cache / ".fronts")
+
+
+@pytest.mark.alone
+def test_pips_copy_and_fronts_together_make_one_call(
+    aws: FakeAWS, helper: Helper, built: Path
+) -> None:
+    """100 of each at once, with nothing on the disk: one call, one token."""
+    helper.env["AWS_ECR_TIMEOUT"] = "300"
+    for name in [name for name in helper.env if name.startswith("COVERAGE_")]:
+        del helper.env[name]
+    aws.delay = 0.5
+    processes = []
+    for number in range(200):
+        helper.path = EXECUTABLE if number % 2 else built / "docker-credential-ecr"
+        processes.append(helper.start("get"))
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(HOST.encode())
+        process.stdin.close()
+        process.stdin = None
+
+    assert set(answers(processes)) == set(aws.issued)
+    assert aws.count(CALL) == aws.requests == 1
+
+
+@pytest.mark.alone
+def test_200_without_credentials_start_few_interpreters(
+    env: dict[str, str], helper: Helper, built: Path
+) -> None:
+    """Of 200 at once those that come while one asks say what it came to."""
+    helper.path = built / "docker-credential-ecr"
+    env.update(DEBUG)
+    runs = said(herd(helper, [HOST] * 200))
+
+    started = sum("on to Python" in run.stderr for run in runs)
+    assert {run.status for run in runs} == {1}
+    assert len({run.stdout for run in runs}) == 1
+    assert started < 20

@@ -34,8 +34,8 @@ class Stuck(Unavailable):
 class Deadline:
     """When an answer must be out, what it is about, and the step that is being taken.
 
-    ``stage`` is what messages say after "while", such as ``reading the cache``; ``spent`` is how many
-    of the ``seconds`` have passed already.
+    ``stage`` is what messages say after "while", such as ``reading the cache``; ``spent`` is how
+    many of the ``seconds`` have passed already.
     """
 
     __slots__ = ("_end", "_settled", "_stage_end", "seconds", "stage", "subject")

@@ -1,13 +1,13 @@
-"""What the native front hands on: the lock of its herd, and the time that it has waited for another.
+"""What the native front hands on: the lock of its herd, and the time that it has waited.
 
-Of the fronts that find nothing on the disk one goes on in Python, and the others wait until its lock
-is released. What it comes to is written into the lock's file, for them to say the same::
+Of the fronts that find nothing on the disk one goes on in Python, and the others wait until its
+lock is released. What it comes to is written into the lock's file, for them to say the same::
 
     1795000000123456789 1 57
     no AWS credentials ...
 
-First the time at which that was known (nanoseconds), the exit code and the length of stdout (bytes),
-then stdout and stderr. packaging/native/front/herd.c reads it.
+First the time at which that was known (nanoseconds), the exit code and the length of stdout
+(bytes), then stdout and stderr. packaging/native/front/herd.c reads it.
 """
 
 import os
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from .errors import Answer
 
-# Three numbers: the process that it is meant for, which its children are not; the lock's descriptor,
-# -1 if there is none; the milliseconds.
+# Three numbers: the process that it is meant for, which its children are not; the lock's
+# descriptor, -1 if there is none; the milliseconds.
 VARIABLE = "DOCKER_CREDENTIAL_ECR_FRONT"
 SAID_LIMIT = 8192  # bytes, 8 KiB; an error is a few lines
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
-from front import DUE, LATE, Probe
+from front import DUE, LATE, Probe, kubelets
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kit import HOST, HOUR, LIFE
 
-from docker_credential_ecr import PROGRAM, cache, server_url, tokens
+from docker_credential_ecr import PROGRAM, cache, claims, kubelet, server_url, tokens
 
 SHORT, LONG = 3_000, 100_000  # cases
 NOW = 1_795_000_000  # epoch seconds
+DECISIONS = {"": "served", DUE: "due", LATE: "late"}
 CUSTOM = "registry.example.com"
 NAMES = ("AWS_PROFILE", "AWS_REGION", "AWS_ECR", "X", "")
 # Texts that are like each other, that need care, and that are no UTF-8.
@@ -85,6 +88,7 @@ class Case:
     variables: dict[str, str]
     held: list[Entry]
     place: str
+    claim: int | None  # when one of all entries ends, in seconds from now
     host_mode: int
     cache_mode: int
 
@@ -101,6 +105,7 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES))),
         draw(st.lists(entries(), min_size=1, max_size=3)),
         draw(mostly(st.just("chosen"), st.sampled_from(["xdg", "home", "tilde", "link", "off"]))),
+        draw(st.none() | st.integers(-20, 2000)),
         int(draw(mostly(st.just("700"), modes | st.sampled_from(["770", "707"]))), 8),
         int(draw(mostly(st.just("700"), modes | st.sampled_from(["1777", "777"]))), 8),
     )
@@ -163,28 +168,45 @@ def build(case: Case, root: Path) -> dict[str, str]:
             continue
         path.write_bytes(written(entry, case.host, environ, root))
         path.chmod(entry.mode)
+        if case.claim is not None and cache.is_entry(entry.name):
+            claim = place / f".{entry.name}.renewal"
+            claim.touch()
+            os.utime(claim, (NOW + case.claim, NOW + case.claim))
     place.chmod(case.host_mode)
     folder.chmod(case.cache_mode)
     return environ
 
 
-def by_python(case: Case, environ: dict[str, str]) -> tuple[str, bytes | None]:
-    """Return the Python reader's decision, and the bytes of its answer."""
+def by_python(case: Case, environ: dict[str, str]) -> tuple[str, cache.Token | None]:
+    """Return the Python reader's decision, and the token that it would answer with."""
     asked = case.request.strip(server_url.WHITE)
     host, folder = server_url.host_of(asked), cache.directory(environ)
     token = cache.lookup(folder, host, environ, NOW) if host and folder else None
     if token is None:
         return "absent", None
     if token.is_login or token.refresh > NOW:
-        answer = f'{{"ServerURL":"{asked}","Username":"AWS","Secret":"{token.secret}"}}\n'
-        return "served", answer.encode()
-    return ("due" if tokens.renews_behind(environ) and token.renew > NOW else "late"), None
+        return "served", token
+    if not claims.claim(folder or "", token, NOW, 60, unwritable=True):
+        return "served", token  # another renews it
+    behind = tokens.renews_behind(environ) and token.renew > NOW
+    return ("due" if behind else "late"), token
+
+
+def answer_of(case: Case, token: cache.Token) -> bytes:
+    asked = case.request.strip(server_url.WHITE)
+    return f'{{"ServerURL":"{asked}","Username":"AWS","Secret":"{token.secret}"}}\n'.encode()
 
 
 @pytest.mark.proof
-def test_the_front_decides_as_the_python_reader(tmp_path: Path, probe: Probe, proof: bool) -> None:
-    """The same decision, the same bytes; a third of the cases at least are served."""
+def test_the_front_decides_as_the_python_reader(
+    tmp_path: Path, probe: Probe, proof: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same decision, the same bytes; a third of the cases at least are served.
+
+    The kubelet is answered by ``kubelet.converse`` itself, whose clock stands still.
+    """
     decided: list[str] = []
+    monkeypatch.setattr(time, "time", lambda: float(NOW))
 
     @settings(
         max_examples=LONG if proof else SHORT,
@@ -198,14 +220,24 @@ def test_the_front_decides_as_the_python_reader(tmp_path: Path, probe: Probe, pr
         root.mkdir()
         try:
             environ = build(case, root)
-            decision, answer = by_python(case, environ)
             request = case.request.encode("utf-8", "surrogatepass")
             found, reason = probe(request, environ, NOW, root)
+            image = kubelets(f"{case.host}/x")
+            for_node, its_reason = probe(image.encode(), environ, NOW, root, kubelet=True)
+            said = None
+            if for_node is not None:
+                said = kubelet.converse(lambda _: image.encode(), environ).stdout
+            decision, token = by_python(case, environ)
         finally:
             shutil.rmtree(root)
         decided.append(decision)
-        assert ({"": "served", DUE: "due", LATE: "late"}.get(reason, "absent")) == decision, reason
-        assert found == answer
+        assert DECISIONS.get(reason, "absent") == decision, reason
+        assert found == (answer_of(case, token) if token and decision != "late" else None)
+        assert for_node == said
+        if (
+            found is not None and case.host == HOST
+        ):  # a request of Docker's may be odd, that of the kubelet is not
+            assert for_node is not None, its_reason
 
     check()
 

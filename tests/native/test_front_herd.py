@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -245,24 +245,17 @@ def test_what_is_for_another_process_is_nothing(helper: Helper, tmp_path: Path, 
     assert Path(file).read_text() == "untouched"
 
 
-Odd = Callable[[Path], object]
-ODD: dict[str, Odd] = {
-    "a link to a directory": lambda lock: (
-        lock.parent.rename(lock.parent.with_name("elsewhere")),
-        lock.parent.symlink_to("elsewhere"),
-    ),
-    "a directory for all": lambda lock: lock.parent.chmod(0o777),
-    "a file for a directory": lambda lock: (
-        lock.unlink(),
-        lock.parent.rmdir(),
-        lock.parent.touch(),
-    ),
-    "a link": lambda lock: (lock.rename(lock.with_name("x")), lock.symlink_to("x")),
-    "a dead link": lambda lock: (lock.unlink(), lock.symlink_to("x")),
-    "another name": lambda lock: lock.with_name("x").hardlink_to(lock),
-    "a file for all": lambda lock: lock.chmod(0o644),
-    "a directory": lambda lock: (lock.unlink(), lock.mkdir()),
-    "a pipe": lambda lock: (lock.unlink(), os.mkfifo(lock, 0o600)),
+# What is done in .fronts, with the name of the lock.
+ODD = {
+    "a link to a directory": "cd .. && mv .fronts elsewhere && ln -s elsewhere .fronts",
+    "a directory for all": "chmod 777 .",
+    "a file for a directory": "rm $1 && cd .. && rmdir .fronts && touch .fronts",
+    "a link": "mv $1 x && ln -s x $1",
+    "a dead link": "rm $1 && ln -s x $1",
+    "another name": "ln $1 x",
+    "a file for all": "chmod 644 $1",
+    "a directory": "rm $1 && mkdir $1",
+    "a pipe": "rm $1 && mkfifo -m 600 $1",
 }
 
 
@@ -271,7 +264,8 @@ def test_an_odd_lock_is_done_without(aws: FakeAWS, alone: Helper, cache: Path, o
     """It is judged as an entry is, never followed, and left as it is: Python answers."""
     behind(alone, TELLS)
     alone.get()
-    ODD[odd](lock_of(cache))
+    lock = lock_of(cache)
+    subprocess.run(["sh", "-ec", ODD[odd], "sh", lock.name], cwd=lock.parent, check=True)
     before = sorted((path, path.lstat()) for path in cache.rglob("*"))
 
     assert alone.get().stdout.startswith("none ")

@@ -75,6 +75,9 @@ Text strip(Text text);
 bool parse_number(Text digits, int64_t *number);
 bool host_of(Text server_url, char host[HOST_LENGTH + 1]);
 
+/* registry.c */
+bool is_registry(const char *host);
+
 /* environment.c */
 extern char **environ;
 const char *variable(const char *name, size_t length);

@@ -188,7 +188,7 @@ begin(const Decision *decision, const char *conversation)
     struct timespec now;
 
     /* Other hosts are another helper's, or nobody's. */
-    if (strstr(decision->host, "ecr") == NULL || patience() < 1
+    if (!is_registry(decision->host) || patience() < 1
         || clock_gettime(CLOCK_REALTIME, &now) < 0) {
         return false;
     }

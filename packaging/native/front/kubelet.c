@@ -112,9 +112,11 @@ kubelet(Text request, struct timespec now, Decision *decision)
         || !partition(values[IMAGE], '/', &server, &path)
         || !(memchr(server.start, '.', server.length) || memchr(server.start, ':', server.length))) {
         decision->reason = "the request is not one for a registry and the node's identity alone";
-        return;
     }
-    if (served(server, now, decision)) {
+    else if (host_of(server, decision->host) && !is_registry(decision->host)) {
+        decision->reason = "the host may be a mirror of a registry";
+    }
+    else if (served(server, now, decision)) {
         long long keep = kept_for(&decision->token, now.tv_sec);
         Text secret = decision->token.secret;
         int size = snprintf(out, sizeof out,

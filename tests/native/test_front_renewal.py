@@ -119,7 +119,8 @@ def test_switched_off_it_is_pythons(aws: FakeAWS, front: Helper, cache: Path) ->
     """AWS_ECR_BACKGROUND_REFRESH=no: renewed before the answer, as ever."""
     first = front.get()
     make_due(cache)
-    second = front.get(env={"AWS_ECR_BACKGROUND_REFRESH": "no", **DEBUG})
+    patient = {"AWS_ECR_TIMEOUT": "300"}  # of which a share is for this
+    second = front.get(env={"AWS_ECR_BACKGROUND_REFRESH": "no", **patient, **DEBUG})
 
     assert LATE in second.stderr
     assert second.secret != first.secret

@@ -114,7 +114,7 @@ void hand_on(void);
 
 /* waiting.c */
 #define DISK_LIMIT 2000  /* milliseconds, cache.DISK_LIMIT */
-bool await(int descriptor, short events, int limit);
+int await(int descriptor, short events, int limit);
 bool in_time(void (*work)(void), int limit);
 extern double waited;  /* seconds, which come off what an answer may take */
 

@@ -72,7 +72,7 @@ static bool
 read_request(int limit)
 {
     while (asked.length < sizeof request) {
-        if (limit >= 0 && !await(0, POLLIN, limit)) {
+        if (limit >= 0 && await(0, POLLIN, limit) == 0) {
             say(PROGRAM ": error: no answer for the kubelet within 28 s, while reading the request; "
                         "hint: check that who asks closes its stdin", "", "");
             _exit(1);

@@ -11,8 +11,9 @@ double waited;
 static void (*job)(void);
 static int ends[2];
 
-/* Wait for a stream, so many milliseconds or without end (-1); false if nothing came. */
-bool
+/* Wait for a stream, so many milliseconds or without end (-1).  Return 0 if nothing came, and less
+   if it cannot be waited for. */
+int
 await(int descriptor, short events, int limit)
 {
     struct pollfd stream = {descriptor, events, 0};
@@ -21,7 +22,7 @@ await(int descriptor, short events, int limit)
     do {
         found = poll(&stream, 1, limit);
     } while (found < 0 && errno == EINTR);
-    return found != 0;
+    return found;
 }
 
 static void *
@@ -47,7 +48,7 @@ in_time(void (*work)(void), int limit)
     if (pthread_create(&thread, NULL, attempt, NULL) != 0) {
         attempt(NULL);
     }
-    bool is_done = await(ends[0], POLLIN, limit);
+    bool is_done = await(ends[0], POLLIN, limit) > 0;
     close(ends[0]);
     waited += is_done ? 0 : limit / 1000.0;
     return is_done;

@@ -35,7 +35,7 @@ def _beside(path: str) -> int:
         place = os.fstat(above)
         state = os.stat(name, dir_fd=above, follow_symlinks=False)
         if place.st_uid not in (0, os.geteuid()) or place.st_mode & 0o022:
-            raise PermissionError("can be exchanged by others")
+            raise PermissionError("can be replaced by others")
         if not stat.S_ISLNK(state.st_mode) or state.st_uid != os.geteuid():
             raise NotADirectoryError(path)
         return os.open(os.readlink(name, dir_fd=above), _FLAGS, dir_fd=above)

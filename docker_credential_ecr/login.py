@@ -21,7 +21,7 @@ def keep(host: str, secret: str, environ: "Mapping[str, str]") -> None:
     begun = time.time()
     again = f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}"
     if not cache.is_plain(secret):
-        raise HelperError(f'the password for "{host}" is not one of ECR: they are base64', again)
+        raise HelperError(f'the password for "{host}" is not an ECR password: those are base64', again)
     folder = cache.directory(environ)
     if folder is None:
         why, variable = keeping.no_directory(environ)

@@ -106,7 +106,7 @@ def store(request: bytes, environ: "Mapping[str, str]") -> Answer:
     _note(environ, "store", host=host)
     if username != USER:
         raise HelperError(
-            f'the user of "{host}" is "{USER}", no other is known to ECR',
+            f'the only user of "{host}" is "{USER}"',
             f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}",
         )
     from . import login

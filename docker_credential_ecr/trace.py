@@ -53,7 +53,7 @@ def fault(environ: "Mapping[str, str]") -> str:
     try:
         state = os.lstat(path)
     except FileNotFoundError:
-        return "" if os.path.isdir(os.path.dirname(path)) else "is in no directory"
+        return "" if os.path.isdir(os.path.dirname(path)) else "is in a directory that does not exist"
     except (OSError, ValueError):
         return "cannot be examined"
     return _fault_of(state)
@@ -177,7 +177,7 @@ def _fault_of(state: os.stat_result) -> str:
     import stat
 
     if not stat.S_ISREG(state.st_mode) or cache.is_reparse_point(state):
-        return "is a link, or no file"
+        return "is a link, or not a file"
     if os.name == "posix" and state.st_uid != os.geteuid():
         return "belongs to another user"
     if os.name == "posix" and state.st_nlink > 1:

@@ -102,7 +102,7 @@ def _unknown(word: str) -> "HelperError":
         return HelperError(f'"{word}" takes no argument', hint)
     see = f"see: {PROGRAM} --help"
     if not word.isascii() or not word.replace("-", "").isalpha() or len(word) > _WORD_LENGTH:
-        return HelperError("what is typed is not a command", see)  # and may hold a secret
+        return HelperError("what you typed is not a command", see)  # and may hold a secret
     known = (*NAMES, *ACTIONS, "kubelet", *_FLAGS)
     nearest = difflib.get_close_matches(word.lower(), known, 1)
     hints = [f"did you mean: {PROGRAM} {nearest[0]}"] if nearest else []

@@ -56,8 +56,8 @@ class Plan:
         for server in servers:
             if server.partition(":")[0] in logins:
                 self._warn(
-                    f'"{server}" has a login of its own {self.where}: clients that know no '
-                    "helpers use that, though it ends 12 hours after it was made",
+                    f'"{server}" has a login of its own {self.where}: clients that do not know '
+                    "helpers use it, and it ends 12 hours after it was made",
                     f"remove it: docker logout {server}",
                 )
         self._warn_of_path()
@@ -210,7 +210,7 @@ class Plan:
             return former
         places = [place for place, helper in former.items() if fallback.is_of_aws(helper)]
         if any(place in servers or (store and place == STORE) for place in places):
-            self.said.append(f'"{fallback.OF_AWS}" is not installed any more: not brought back')
+            self.said.append(f'"{fallback.OF_AWS}" is no longer installed: it is not put back')
         return {place: helper for place, helper in former.items() if place not in places}
 
     def _mend_fallback(self) -> None:
@@ -243,7 +243,7 @@ class Plan:
             raise HelperError(
                 f'"{shown}" names the fallback helper "{one_line(found.fallback)}", and '
                 f'"{one_line(self.config.path)}" the helper "{one_line(helper)}"',
-                "there can be one of them: remove the other from its file",
+                "there can be only one: remove the other from its file",
             )
         draft = rules.read(path)
         if of_aws:

@@ -30,7 +30,7 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
         "registries",
         metavar="REGISTRY",
         nargs="*",
-        help="an ECR host, or a mapped name; all known ones without it",
+        help="an ECR host, or a mapped name; without it, all that are known",
     )
 
 
@@ -64,7 +64,7 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
         if token is None:
             continue
         issued[shared] = token.issued - 1
-        console.progress(f"{host}: renewed, for {span(token.expires - time.time())}")
+        console.progress(f"{host}: renewed, valid for {span(token.expires - time.time())}")
         _warn_if_not_used(host, token, console)
     return status
 

@@ -75,10 +75,10 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     token = found[0]
     if arguments.docker_config:
         console.answer(_docker_config(found))
-        console.warn(_end(found), "make it anew before that, and let nobody else read it")
+        console.warn(_end(found), "make a new one before that, and let nobody else read it")
     elif arguments.secret_patch:
         textfile.write(arguments.secret_patch, _secret_patch(found))
-        console.warn(_end(found), "patch the secret, and make this anew before that")
+        console.warn(_end(found), "patch the secret, and make a new file before that")
     elif arguments.password:
         console.answer(token.secret)
     else:

@@ -219,7 +219,7 @@ def _of_endpoint(error: Exception, names: Names) -> HelperError | None:
     unusable = type(error) is ValueError and str(error).startswith(_NO_URL)
     if not unusable and not isinstance(_cause(error), LocationValueError):
         return None
-    return Refused(f"{names.trying}: the configured endpoint is no URL", ENDPOINT_HINT)
+    return Refused(f"{names.trying}: the configured endpoint is not a URL", ENDPOINT_HINT)
 
 
 def _of_authorities(error: Exception, names: Names) -> HelperError | None:

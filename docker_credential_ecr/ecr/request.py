@@ -48,7 +48,7 @@ def fetch(
     keys: dict[str, str] = {}
     if rule is not None and rule.role_arn:
         keys, end = request.assume_role(rule)
-        method = f"assume-role by way of {method}"
+        method = f"assume-role with {method}"
     password, expires = request.token(keys)
     return Issued(password, expires, credentials_end=end, source=method, conditions=conditions)
 

@@ -240,7 +240,7 @@ def test_refresh_shows_progress_on_a_terminal(helper: Helper, aws: FakeAWS) -> N
     """On a terminal there is a line for each registry."""
     first, *waiting, last = on_terminal(helper, "refresh", HOST).splitlines()
     assert first == f"docker-credential-ecr: {HOST}: asking AWS"
-    assert re.fullmatch(rf"docker-credential-ecr: {HOST}: renewed, for 1[12] h \d+ min", last)
+    assert re.fullmatch(rf"docker-credential-ecr: {HOST}: renewed, valid for 1[12] h \d+ min", last)
     assert all(": still " in line for line in waiting)  # a machine that is slow says so after 2 s
     assert helper("erase", stdin=HOST).status == 0
     said = on_terminal(helper, "refresh")
@@ -311,7 +311,7 @@ def test_nothing_is_usage(helper: Helper) -> None:
             '"--verison" is not an option',
             "did you mean: docker-credential-ecr --version",
         ),
-        ("https://u:CANARY@h?t=CANARY", "what is typed is not a command", "see: "),
+        ("https://u:CANARY@h?t=CANARY", "what you typed is not a command", "see: "),
     ],
 )
 def test_a_word_that_is_no_command(helper: Helper, word: str, reason: str, hint: str) -> None:

@@ -235,7 +235,7 @@ def test_3_wrong_profile_of_a_rule(whole: Helper, home: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(f'[[registry]]\nmatch = "{HOST}"\nprofile = "nowhere"\n')
     report = Report(whole)
-    assert "number 1 answers" in report.checks["config"]["message"]
+    assert "rule 1 answers" in report.checks["config"]["message"]
     assert "profile=nowhere" in report.checks["config"]["message"]
     report.expect("credentials", "error", 'no AWS profile "nowhere"', "aws configure list-profiles")
 
@@ -351,7 +351,7 @@ def test_10_cache_world_readable(whole: Helper, cache: Path) -> None:
 
 
 def test_11_shadowing_auths(whole: Helper, config: Path) -> None:
-    """A login beside the helper: clients that know no helpers use it, and it ends."""
+    """A login beside the helper: clients that do not know helpers use it, and it ends."""
     config.write_text(
         json.dumps(
             {"credHelpers": {HOST: "ecr"}, "auths": {f"https://{HOST}": {"auth": "Q0FOQVJZ"}}}

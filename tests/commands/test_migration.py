@@ -84,7 +84,7 @@ def test_what_is_gone_is_not_brought_back(helper: Helper, config: Path, home: Pa
     program.unlink()
     done = helper("configure", "--remove")
     assert done.status == 0
-    assert '"ecr-login" is not installed any more: not brought back' in done.stdout
+    assert '"ecr-login" is no longer installed: it is not put back' in done.stdout
     assert json.loads(config.read_text()) == {}
 
 

@@ -84,7 +84,7 @@ def test_how_awscrt_is_added(prefix: str, command: str) -> None:
 def test_an_endpoint_that_is_no_url(aws: FakeAWS, helper: Helper, url: str) -> None:
     """Nobody was asked, so no reply and no network is to blame; the setting is named, not shown."""
     done = helper.get(env={"AWS_ENDPOINT_URL": url})
-    assert done.stdout == f'cannot get a token for "{HOST}": the configured endpoint is no URL\n'
+    assert done.stdout == f'cannot get a token for "{HOST}": the configured endpoint is not a URL\n'
     assert "check what AWS_ENDPOINT_URL" in done.stderr
     assert "CANARY" not in done.stderr
     assert not aws.calls

@@ -405,7 +405,7 @@ def test_a_store_for_another_user(helper: Helper) -> None:
     answer = helper("store", stdin=login("SECRET-CANARY", user="me"))
 
     assert answer.status == 1
-    assert answer.stdout == f'the user of "{HOST}" is "AWS", no other is known to ECR\n'
+    assert answer.stdout == f'the only user of "{HOST}" is "AWS"\n'
     assert "CANARY" not in answer.stderr
 
 

@@ -165,7 +165,7 @@ def target(context: Context) -> "Registry":
     )
     if behind is not None:
         return behind[0]
-    context.need(our_settings, "config.toml cannot be used, and this is no ECR hostname")
+    context.need(our_settings, "config.toml cannot be used, and this is not an ECR hostname")
     if digits := registries.wrong_digits(context.find(host)):
         raise HelperError(*digits)
     raise HelperError(

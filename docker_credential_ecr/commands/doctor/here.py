@@ -130,8 +130,8 @@ def logins(context: "Context") -> "Iterator[Finding]":
         yield Finding(
             WARNING,
             f'auths has a login of its own for "{one_line(key)}" in '
-            f'"{one_line(config.path)}": clients that know no helpers use it, '
-            "though it ends 12 hours after it was made",
+            f'"{one_line(config.path)}": clients that do not know helpers use it, '
+            "and it ends 12 hours after it was made",
             f"run: docker logout {one_line(key)}",
         )
     in_variable = docker.logins_of_variable(context.environ)
@@ -161,7 +161,7 @@ def our_file(context: "Context") -> "Iterator[Finding]":
     if chosen is not None:
         identity = one_line(chosen.identity) or "the default credentials"
         if chosen in found.rules:
-            who = f"number {found.rules.index(chosen) + 1} answers"
+            who = f"rule {found.rules.index(chosen) + 1} answers"
         else:
             names = accounts.variables(context.find(target).account)
             names = tuple(name for name in names if context.environ.get(name))

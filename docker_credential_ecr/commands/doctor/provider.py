@@ -156,7 +156,7 @@ def providers(path: str) -> list[Provider]:
         ) from None
     if not isinstance(document, dict) or document.get("kind") != "CredentialProviderConfig":
         raise HelperError(
-            f'"{shown}" is no CredentialProviderConfig: the kubelet does not start',
+            f'"{shown}" is not a CredentialProviderConfig: the kubelet does not start',
             "see the configurations in packaging/kubernetes",
         )
     return [Provider(table) for table in _list(document, "providers") if isinstance(table, dict)]

@@ -47,7 +47,7 @@ _SOURCES = {
 
 def aws_credentials(context: "Context") -> "Iterator[Finding]":
     """Check that AWS's library finds credentials."""
-    where = context.need(target, "it is not known for which registry")
+    where = context.need(target, "the registry is not known")
     found = context.find(credentials)
     chosen = context.find(rule)
     if found.method:
@@ -75,7 +75,7 @@ def aws_credentials(context: "Context") -> "Iterator[Finding]":
 
 def endpoint(context: "Context") -> "Iterator[Finding]":
     """Check that the API can be reached, and is AWS's own, not that of a left-over setting."""
-    found = context.need(credentials, "it is not known which: see credentials")
+    found = context.need(credentials, "the endpoint is not known: see credentials")
     shown = _authority(found.endpoint)
     origin = _origin_of_endpoint(context)
     hints = [f"if that is not meant: {origin}"] if origin else []
@@ -92,14 +92,14 @@ def endpoint(context: "Context") -> "Iterator[Finding]":
             )
             return
     if origin:
-        yield Finding(WARNING, f'the API is called at "{shown}", by your setting', *hints)
+        yield Finding(WARNING, f'the API is called at "{shown}", because of a setting of yours', *hints)
     else:
         yield Finding(OK, f'"{shown}"')
 
 
 def proxy(context: "Context") -> "Iterator[Finding]":
     """Check that the proxy on the way to the API answers."""
-    found = context.need(credentials, "it is not known for which endpoint: see credentials")
+    found = context.need(credentials, "the endpoint is not known: see credentials")
     origin, url = probe.proxy_for(found.endpoint, context.environ)
     if not url:
         yield Finding(OK, "none for this endpoint")
@@ -125,7 +125,7 @@ def clock(context: "Context") -> "Iterator[Finding]":
     if skew is None:
         raise Skip(unknown)
     if abs(skew) <= _SKEW_SEEN:
-        yield Finding(OK, "agrees with the service's")
+        yield Finding(OK, "agrees with AWS's")
         return
     yield Finding(
         ERROR if abs(skew) > _SKEW else WARNING,
@@ -157,7 +157,7 @@ def token(context: "Context") -> "Iterator[Finding]":
     _need_credentials(context)
     issued = context.find(issued_token)
     if issued is None:
-        raise Skip("this is no ECR registry")
+        raise Skip("this is not an ECR registry")
     shown = context.find(shown_token)
     if shown is issued:
         ends = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(issued.expires))
@@ -173,7 +173,7 @@ def token(context: "Context") -> "Iterator[Finding]":
 def registry(context: "Context") -> "Iterator[Finding]":
     """Check that the registry accepts the token."""
     context.need_network()
-    none = "there is no token to show it"
+    none = "there is no token to show the registry"
     _need_credentials(context, none)
     shown = context.need(shown_token, none)
     if shown is None:

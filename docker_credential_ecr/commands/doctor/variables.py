@@ -16,10 +16,10 @@ _ON, _OFF = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _WORDS = {
     "AWS_ECR_BACKGROUND_REFRESH": (
         (*_OFF, *_ON),
-        "tokens are renewed behind the answer as if it were not set",
+        "tokens are renewed in the background, as if it were not set",
     ),
-    "AWS_ECR_IGNORE_CREDS_STORAGE": (("true", "false"), 'only "true" has logins ignored'),
-    "AWS_ECR_LOG_FORMAT": (("json",), 'only "json" changes the form of the log'),
+    "AWS_ECR_IGNORE_CREDS_STORAGE": (("true", "false"), 'logins are ignored only if it is "true"'),
+    "AWS_ECR_LOG_FORMAT": (("json",), 'the log changes its form only if it is "json"'),
 }
 _DISABLE = "AWS_ECR_DISABLE_CACHE"
 
@@ -32,15 +32,15 @@ def ours(context: "Context") -> "Iterator[Finding]":
         timeout_of(environ)
     except HelperError as error:
         found = True
-        yield Finding(WARNING, f"{error.reason}: every pull fails that asks AWS", *error.hints)
+        yield Finding(WARNING, f"{error.reason}: every pull that asks AWS fails", *error.hints)
     for name, (words, otherwise) in _WORDS.items():
         if environ.get(name) and environ[name].lower() not in words:
             found = True
-            said = f"{name} holds a word that means nothing to it: {otherwise}"
+            said = f"{name} has a value that it does not know: {otherwise}"
             yield Finding(WARNING, said, f"run: {system.unset(name)}, or set it to {words[0]}")
     if environ.get(_DISABLE, "").lower() in _OFF:
         found = True
-        said = f'{_DISABLE} switches the cache off whatever it holds, "{environ[_DISABLE]}" too'
+        said = f'{_DISABLE} switches the cache off whatever its value, even "{environ[_DISABLE]}"'
         yield Finding(WARNING, said, f"run: {system.unset(_DISABLE)}")
     if not found:
-        yield Finding(OK, "each of ours holds what it may, or is not set")
+        yield Finding(OK, "each of ours is valid, or not set")

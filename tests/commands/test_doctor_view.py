@@ -218,7 +218,7 @@ def test_a_cache_is_within_the_profile_or_not(folder: str, inside: bool) -> None
         ("AWS_ECR_TIMEOUT", "0.5", "AWS_ECR_TIMEOUT is not a number of seconds"),
         ("AWS_ECR_BACKGROUND_REFRESH", "never", "AWS_ECR_BACKGROUND_REFRESH has a value"),
         ("AWS_ECR_IGNORE_CREDS_STORAGE", "1", 'logins are ignored only if it is "true"'),
-        ("AWS_ECR_LOG_FORMAT", "text", 'the log changes its form only if'),
+        ("AWS_ECR_LOG_FORMAT", "text", "the log changes its form only if"),
         ("AWS_ECR_DISABLE_CACHE", "false", "switches the cache off whatever its value"),
     ],
 )

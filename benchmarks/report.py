@@ -16,7 +16,8 @@ def table(results: Results) -> str:
             f"From `make bench`: {machine['ours']}; Python {machine['python']},"
             f" {machine['system']}, {machine['processors']} processors;"
             f" AWS's helper {machine['aws']}, built from its Go module;"
-            f" medians of {machine['turns']} turns (fewer where a turn is long).\n"
+            f" medians of {machine['turns']} turns (fewer where a turn is long);"
+            f" load average before it: {machine['load']} (a quiet machine has 0).\n"
         ),
     ]
     if "start-up" in results:
@@ -72,15 +73,24 @@ def table(results: Results) -> str:
         parts += ["## Herds, with 2 ms before each answer\n", rows(head, body)]
     if "peak memory, MiB" in results:
         memory = results["peak memory, MiB"]
-        parts += ["## Peak memory of one process\n", rows(["", "MiB"], list(memory.items()))]
+        parts += [
+            "## Peak memory of one process\n",
+            rows(["", "MiB"], [[named(name), most] for name, most in memory.items()]),
+        ]
     return "\n".join(parts)
 
 
 NAMES = {
-    "ours": "docker-credential-ecr",
-    "native": "docker-credential-ecr, native executable",
+    "native": "docker-credential-ecr, package",
+    "ours": "docker-credential-ecr, pip",
     "aws": "AWS's helper",
 }
+
+
+def named(row: str) -> str:
+    """Return a row's name with the tool's own in it: ``ours, hit``."""
+    tool, comma, state = row.partition(", ")
+    return f"{NAMES.get(tool, tool)}{comma}{state}"
 
 
 def identities(measured: list[Results]) -> str:
@@ -105,8 +115,8 @@ def rows(head: list[Any], body: list[Any]) -> str:
 WIDTH, LEFT, RIGHT, BAR, GAP = 760, 130, 150, 18, 14  # pixels
 # Each tool's bar, on a light page and on a dark one.
 COLOURS = {
-    "ours": ("#1f7a5c", "#3fb68b"),
-    "native": ("#7fbfa5", "#a8dcc8"),
+    "native": ("#1f7a5c", "#3fb68b"),
+    "ours": ("#7fbfa5", "#a8dcc8"),
     "aws": ("#8a8f98", "#8a8f98"),
 }
 TITLE = "Second pull: milliseconds until Docker has its password"
@@ -135,7 +145,7 @@ def plot(results: Results) -> str:
             f'<rect x="{x}" y="66" width="12" height="12" class="{tool}"/>'
             f'<text x="{x + 18}" y="76">{NAMES[tool]}</text>'
         )
-        x += 60 + 7 * len(NAMES[tool])
+        x += 40 + 7 * len(NAMES[tool])
     y = 98
     for row in measured:
         middle = y + BAR * len(tools) / 2 + 4

@@ -424,6 +424,7 @@ def main() -> int:
         "system": f"{platform.system()} {platform.machine()}",
         "processors": len(os.sched_getaffinity(0)),
         "turns": lab.turns,
+        "load": round(os.getloadavg()[0]),
         "ours": subprocess.run(
             [OURS, "version"], capture_output=True, text=True, check=True
         ).stdout.strip(),

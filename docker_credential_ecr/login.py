@@ -21,7 +21,8 @@ def keep(host: str, secret: str, environ: "Mapping[str, str]") -> None:
     begun = time.time()
     again = f"run: aws ecr get-login-password | docker login -u AWS --password-stdin {host}"
     if not cache.is_plain(secret):
-        raise HelperError(f'the password for "{host}" is not an ECR password: those are base64', again)
+        reason = f'the password for "{host}" is not an ECR password: those are base64'
+        raise HelperError(reason, again)
     folder = cache.directory(environ)
     if folder is None:
         why, variable = keeping.no_directory(environ)

@@ -53,7 +53,8 @@ def fault(environ: "Mapping[str, str]") -> str:
     try:
         state = os.lstat(path)
     except FileNotFoundError:
-        return "" if os.path.isdir(os.path.dirname(path)) else "is in a directory that does not exist"
+        there = os.path.isdir(os.path.dirname(path))
+        return "" if there else "is in a directory that does not exist"
     except (OSError, ValueError):
         return "cannot be examined"
     return _fault_of(state)

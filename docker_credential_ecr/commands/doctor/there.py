@@ -92,7 +92,8 @@ def endpoint(context: "Context") -> "Iterator[Finding]":
             )
             return
     if origin:
-        yield Finding(WARNING, f'the API is called at "{shown}", because of a setting of yours', *hints)
+        said = f'the API is called at "{shown}", because of a setting of yours'
+        yield Finding(WARNING, said, *hints)
     else:
         yield Finding(OK, f'"{shown}"')
 

@@ -72,8 +72,8 @@ lint: $(BIN)/python ## ruff and mypy
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
-bench: $(BIN)/python ## benchmarks: paired runs, a table and a plot in benchmarks/results
-	$(BIN)/python benchmarks/run.py
+bench: $(BIN)/python ## benchmarks: paired runs, a table and a plot in benchmarks/results; with make native's, if built
+	$(BIN)/python benchmarks/run.py $(addprefix --native ,$(wildcard dist/docker-credential-ecr-linux-$(shell uname -m)))
 
 mutants: $(BIN)/python ## change the package one thing at a time, see whether tests notice: MUTANTS="--all"
 	$(BIN)/python tests/mutants/mutants.py $(MUTANTS)

@@ -81,8 +81,8 @@ def table(results: Results) -> str:
 
 
 NAMES = {
-    "native": "docker-credential-ecr, package",
-    "ours": "docker-credential-ecr, pip",
+    "native": "docker-credential-ecr, native",
+    "ours": "docker-credential-ecr, Python",
     "aws": "AWS's helper",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import TREE, Helper
+from kit import TREE, Helper, without_keys
 
 from docker_credential_ecr import ACTIONS, deadline, settings, tokens
 
@@ -119,6 +120,31 @@ def test_the_sentences_are_the_programs(aws: FakeAWS, helper: Helper, home: Path
         if sentence != "no basic auth credentials":  # that is Docker's own
             for part in sentence.split("…"):
                 assert part.strip() in said
+
+
+def test_the_gitlab_job(aws: FakeAWS, helper: Helper, env: dict[str, str], home: Path) -> None:
+    """The recipe's variables and commands, but for the installation: configured, and a token."""
+    without_keys(env)
+    job = README.partition("GitLab, with an ID token:")[2].partition("```\n")[0]
+    token = home / "aws-token"
+    for name, value in re.findall(r'^    (AWS_[A-Z_]+): "?([^"\n]+)"?$', job, re.MULTILINE):
+        env[name] = value.replace("/tmp/aws-token", str(token))
+    first, second, third = re.findall(r"^    - (.*)$", job, re.MULTILINE)
+    env["AWS_TOKEN"] = "a.b.c"
+    command = first.replace("/tmp/aws-token", str(token))
+    subprocess.run(["sh", "-c", command], env=env, check=True)
+    assert (token.read_text(), token.stat().st_mode & 0o777) == ("a.b.c", 0o600)
+
+    installed, _, configure = second.partition(" && ")
+    program, *arguments = configure.split()
+    assert (installed, program) == ("pip install docker-credential-ecr", "docker-credential-ecr")
+    assert helper(*arguments).status == 0
+
+    host = third.removeprefix("docker pull ").partition("/")[0]
+    docker = json.loads((home / ".docker" / "config.json").read_text())
+    assert docker["credHelpers"] == {host: "ecr"}
+    assert helper.get(host).status == 0
+    assert aws.count("AssumeRoleWithWebIdentity") == 2  # one asks who it is, one for the token
 
 
 def test_the_links_lead_somewhere() -> None:

@@ -127,6 +127,6 @@ def test_a_password_that_none_of_ecr_is(helper: Helper, secret: str) -> None:
     answer = helper("store", stdin=request)
 
     assert answer.status == 1
-    assert "is not one of ECR" in answer.stdout
+    assert "is not an ECR password" in answer.stdout
     assert "defect" not in answer.stderr
     assert os.fsencode(secret.encode("utf-8", "replace").decode()).decode() not in answer.stderr

@@ -1,6 +1,7 @@
 """Docker's own configuration file: where it is, and which helper it names for a registry."""
 
 import os
+import stat
 
 from .. import cache, fallback, server_url
 from ..errors import HelperError, one_line
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HELPER = fallback.OURSELVES  # what Docker calls us: docker-credential-ecr
+_SIZE_LIMIT = 4 << 20  # bytes, 4 MiB: ten thousand logins
 HELPERS, STORE, AUTHS = "credHelpers", "credsStore", "auths"  # what we read of the file
 # Docker finds its own keys in any letters, as Go's JSON does. Names of hosts it compares as they
 # are (docker/cli, configfile/file.go, getConfiguredCredentialStore).
@@ -96,8 +98,20 @@ def read(environ: "Mapping[str, str]") -> DockerConfig:
     path = config_path(environ)
     shown = one_line(path)
     try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a directory has an error of its own
+            raise HelperError(
+                f'"{shown}" is not a file',
+                "put a file there, or name another folder: DOCKER_CONFIG",
+            )
         with open(path, "rb") as file:
-            text = file.read().decode("utf-8")
+            data = file.read(_SIZE_LIMIT + 1)
+        if len(data) > _SIZE_LIMIT:
+            raise HelperError(
+                f'"{shown}" is larger than {_SIZE_LIMIT >> 20} MiB',
+                "make it smaller, or set DOCKER_CONFIG",
+            )
+        text = data.decode("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         return DockerConfig(path, None, {}, environ)
     except UnicodeDecodeError:
@@ -110,9 +124,9 @@ def read(environ: "Mapping[str, str]") -> DockerConfig:
             f'cannot read "{shown}": {error.strerror}',
             f"make it readable: {system.make_readable(path)}",
         ) from None
-    data = _loaded(shown, text)
-    _check(shown, data)
-    return DockerConfig(path, text, data, environ)
+    found = _loaded(shown, text)
+    _check(shown, found)
+    return DockerConfig(path, text, found, environ)
 
 
 def parse(text: str) -> "dict[str, Any]":

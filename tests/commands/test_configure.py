@@ -576,6 +576,29 @@ def test_remove_with_a_broken_file_of_ours(helper: Helper, config: Path, home: P
     assert (read(config), rules.read_text()) == (FILES["credsStore"], "[broken")
 
 
+@pytest.mark.parametrize("command", ["configure", "doctor"])
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [("fifo", "is not a file"), ("device", "is not a file"), ("large", "is larger than 4 MiB")],
+)
+def test_a_configuration_without_end(
+    helper: Helper, config: Path, command: str, odd: str, said: str
+) -> None:
+    """A pipe, a device or a huge file in the place of Docker's configuration is read by nobody."""
+    config.parent.mkdir(exist_ok=True)
+    if odd == "fifo":
+        os.mkfifo(config)
+    elif odd == "device":
+        config.symlink_to("/dev/zero")
+    else:
+        config.write_text("{}".ljust((4 << 20) + 1))
+    arguments = ("configure", HOST) if command == "configure" else ("doctor", "--offline", HOST)
+    # Memory, as a device has no end.
+    done = helper(*arguments, wrap=("sh", "-c", 'ulimit -v 2000000; exec "$@"', "-"))
+    assert done.status == 1
+    assert said in done.stdout + done.stderr
+
+
 def test_an_unreadable_file(helper: Helper, config: Path) -> None:
     """A file that cannot be read is named, with the command that opens it."""
     put(config, REAL_LIFE)

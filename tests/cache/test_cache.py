@@ -657,9 +657,9 @@ def test_a_claim_ends_by_our_clock(folder: str) -> None:
         pass
     os.utime(path, (now + 100_000, now + 100_000))
 
-    claims = [claims.claim(folder, kept, now, 60, unwritable=False) for _ in range(5)]
+    made = [claims.claim(folder, kept, now, 60, unwritable=False) for _ in range(5)]
 
-    assert claims == [True, False, False, False, False]
+    assert made == [True, False, False, False, False]
 
 
 @given(st.text())

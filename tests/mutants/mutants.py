@@ -302,6 +302,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the draw")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once")
     parser.add_argument("--least", type=int, default=95, help="of 100 that must be killed")
+    parser.add_argument("--green", action="store_true", help="take it that all tests pass now")
     parser.add_argument("--verbose", action="store_true", help="say which test notices each")
     parser.add_argument("--list", action="store_true", help="show them and try none")
     options = parser.parse_args()
@@ -323,61 +324,73 @@ def main() -> int:
         print(*chosen, sep="\n")
         return 0
     print(f"{len(chosen)} of {len(found)} mutants, seed {options.seed}", flush=True)
-    return try_all(chosen, options.jobs, options.least, verbose=options.verbose)
-
-
-def try_all(chosen: list[Mutant], jobs: int, least: int, *, verbose: bool) -> int:
-    """Try them, print who survives, and return the exit code."""
-    survived = []
     with tempfile.TemporaryDirectory(prefix="mutants.") as folder:
-        tree = copy_of_tree(Path(folder) / "tree")
-        places: queue.SimpleQueue[Place] = queue.SimpleQueue()
+        survived = Trials(Path(folder), options.jobs, options).run(chosen)
+    share = 100 * (len(chosen) - len(survived)) / max(1, len(chosen))
+    print(f"killed {len(chosen) - len(survived)} of {len(chosen)}, {share:.0f} of 100")
+    return 0 if share >= options.least else 1
+
+
+class Trials:
+    """Places in which mutants are tried, several at once."""
+
+    def __init__(self, folder: Path, jobs: int, options: argparse.Namespace) -> None:
+        self.options = options
+        self.jobs = jobs
+        self.failing: dict[tuple[str, ...], list[str]] = {}
+        tree = copy_of_tree(folder / "tree")
+        self.places: queue.SimpleQueue[Place] = queue.SimpleQueue()
         for number in range(jobs):
-            places.put(Place(Path(folder) / str(number), tree))
-        used = {mutant.module: tuple(TESTS[mutant.module]) for mutant in chosen}
+            self.places.put(Place(folder / str(number), tree))
 
-        def unchanged(tests: tuple[str, ...]) -> list[str]:
-            place = places.get()
-            try:
-                return place.failures(tests)
-            finally:
-                places.put(place)
-
-        def try_one(mutant: Mutant) -> tuple[Mutant, bool, str]:
-            place = places.get()
-            original = place.text(mutant.module)
-            try:
-                place.put(mutant.module, mutant.text)
-                tests = used[mutant.module]
-                left_out = [f"--deselect={test}" for test in failing[tests]]
-                killed = not place.passes(tests, "-x", *left_out)
-                return mutant, killed, place.noticed()
-            finally:
-                place.put(mutant.module, original)
-                places.put(place)
-
-        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            distinct = sorted(set(used.values()))  # modules may share their tests
-            failing = dict(zip(distinct, pool.map(unchanged, distinct), strict=True))
-            for test in sorted({test for tests in failing.values() for test in tests}):
-                print(f"left out, as it fails without any change: {test}", flush=True)
-            broken = "raise RuntimeError('a mutant that nobody can miss')\n"
-            certain = [Mutant(module, -1, 1, "all", "nothing", broken) for module in sorted(used)]
-            for mutant, killed, _ in pool.map(try_one, certain):
-                if not killed:
-                    print(f"the tests of {mutant.module} do not run the copy of it")
-                    return 2
-            tasks = [pool.submit(try_one, mutant) for mutant in chosen]
+    def run(self, chosen: list[Mutant]) -> list[Mutant]:
+        """Try them, say who survives, and return those."""
+        survived = []
+        with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
+            self._prepare(pool, sorted({mutant.module for mutant in chosen}))
+            tasks = [pool.submit(self._try, mutant) for mutant in chosen]
             for task in concurrent.futures.as_completed(tasks):
                 mutant, killed, noticed = task.result()
                 if not killed:
                     survived.append(mutant)
                     print(f"survived: {mutant}", flush=True)
-                elif verbose or not noticed:
+                elif self.options.verbose or not noticed:
                     print(f"killed by {noticed or 'the time limit'}: {mutant}", flush=True)
-    killed_share = 100 * (len(chosen) - len(survived)) / max(1, len(chosen))
-    print(f"killed {len(chosen) - len(survived)} of {len(chosen)}, {killed_share:.0f} of 100")
-    return 0 if killed_share >= least else 1
+        return survived
+
+    def _prepare(self, pool: concurrent.futures.Executor, modules: list[str]) -> None:
+        """Find the tests that fail already, and see that each module's tests run the copy of it."""
+        if not self.options.green:
+            distinct = sorted({tuple(TESTS[module]) for module in modules})  # some share theirs
+            self.failing = dict(zip(distinct, pool.map(self._failures, distinct), strict=True))
+        for test in sorted({test for tests in self.failing.values() for test in tests}):
+            print(f"left out, as it fails without any change: {test}", flush=True)
+        broken = "raise RuntimeError('a mutant that nobody can miss')\n"
+        certain = [Mutant(module, -1, 1, "all", "nothing", broken) for module in modules]
+        for mutant, killed, _ in pool.map(self._try, certain):
+            if not killed:
+                sys.exit(f"the tests of {mutant.module} do not run the copy of it")
+
+    def _failures(self, tests: Sequence[str]) -> list[str]:
+        place = self.places.get()
+        try:
+            return place.failures(tests)
+        finally:
+            self.places.put(place)
+
+    def _try(self, mutant: Mutant) -> tuple[Mutant, bool, str]:
+        """Return the mutant, whether it was killed, and by which test; none is the time limit."""
+        place = self.places.get()
+        original = place.text(mutant.module)
+        try:
+            place.put(mutant.module, mutant.text)
+            tests = tuple(TESTS[mutant.module])
+            left_out = [f"--deselect={test}" for test in self.failing.get(tests, ())]
+            killed = not place.passes(tests, "-x", *left_out)
+            return mutant, killed, place.noticed()
+        finally:
+            place.put(mutant.module, original)
+            self.places.put(place)
 
 
 if __name__ == "__main__":

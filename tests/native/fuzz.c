@@ -1,4 +1,5 @@
-/* libFuzzer's target: hosts, entries, the environment, and a directory that holds an entry. */
+/* A fuzzer's target: hosts, entries, the environment, a directory that holds an entry, and the
+   kubelet's requests. */
 
 #include "front.h"
 
@@ -66,17 +67,14 @@ try_environment(Text text)
     environ = own;
 }
 
-/* Two bytes are the modes, the rest is the entry; what is answered must be of it. */
-static void
-try_directory(Text text)
+/* Put an entry of HOST on the disk, ask, and return the decision. */
+static Decision *
+asked(const char *name, mode_t mode, Text entry, Converse *converse, Text request)
 {
-    static const char *const names[] = {"login", "0123456789abcdef", "x"};
-    static char folder[] = "/tmp/front-fuzz-XXXXXX";
+    static char folder[] = "/tmp/front-fuzz-XXXXXX", setting[64] = "AWS_ECR_CACHE_DIR=";
     static char *variables[] = {NULL, NULL};
-    static char setting[64] = "AWS_ECR_CACHE_DIR=";
+    static Decision decision;
     char **own = environ;
-    char url[] = "https://" HOST "/";
-    Text answer;
 
     if (variables[0] == NULL) {
         if (mkdtemp(folder) == NULL || chdir(folder) < 0 || mkdir(HOST, 0700) < 0) {
@@ -85,26 +83,61 @@ try_directory(Text text)
         strcat(setting, folder);
         variables[0] = setting;
     }
+    int place = open(HOST, O_RDONLY | O_DIRECTORY);
+    int file = openat(place, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (write(file, entry.start, entry.length) < 0 || fchmod(file, mode) < 0) {
+        abort();
+    }
+    close(file);
+    environ = variables;
+    decision = (Decision){.reason = NULL};
+    converse(request, (struct timespec){NOW, 0}, &decision);
+    environ = own;
+    unlinkat(place, name, 0);
+    close(place);
+    return &decision;
+}
+
+static bool
+is_in(Text text, const char *part)
+{
+    return memmem(text.start, text.length, part, strlen(part)) != NULL;
+}
+
+/* Two bytes are name and mode, the rest is the entry; what is answered must be of it. */
+static void
+try_directory(Text text)
+{
+    static const char *const names[] = {"login", "0123456789abcdef", "x"};
+    char url[] = "https://" HOST "/";
+
     if (text.length < 2) {
         return;
     }
     const char *name = names[(unsigned char)text.start[0] % 3];
     mode_t odd = text.start[1] < 0 ? (mode_t)(text.start[1] & 077) : 0;
-    int place = open(HOST, O_RDONLY | O_DIRECTORY);
-    int entry = openat(place, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (write(entry, text.start + 2, text.length - 2) < 0 || fchmod(entry, 0600 | odd) < 0) {
+    Text entry = {text.start + 2, text.length - 2};
+    Decision *decision = asked(name, 0600 | odd, entry, get, (Text){url, strlen(url)});
+    if (decision->reason == NULL
+        && (odd || name[0] == 'x' || !is_in(decision->answer, url)
+            || decision->answer.start[decision->answer.length - 1] != '\n')) {
         abort();
     }
-    close(entry);
-    environ = variables;
-    if (get((Text){url, strlen(url)}, NOW, &answer) == NULL
-        && (odd || name[0] == 'x' || memmem(answer.start, answer.length, url, strlen(url)) == NULL
-            || answer.start[answer.length - 1] != '\n')) {
+}
+
+/* A login lies there; only a plain request is answered. */
+static void
+try_kubelet(Text text)
+{
+    static char login[] = "docker-credential-ecr 2\nhost " HOST "\nissued 1795000000\n"
+                          "refresh 1795009999\nrenew 1795009999\nexpires 1795009999\n\n\"c2Vj\"\n";
+    Decision *decision = asked("login", 0600, (Text){login, strlen(login)}, kubelet, text);
+
+    if (decision->reason == NULL
+        && (!is_in(text, HOST) || !is_in(text, "\"CredentialProviderRequest\"")
+            || is_in(text, "serviceAccountToken") || !is_in(decision->answer, "\"c2Vj\"}}}"))) {
         abort();
     }
-    environ = own;
-    unlinkat(place, name, 0);
-    close(place);
 }
 
 int
@@ -120,11 +153,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data + 1, size - 1);
     copy[size - 1] = '\0';
     Text text = {copy, size - 1};
-    switch (data[0] % 4) {
+    switch (data[0] % 5) {
     case 0: try_host(text); break;
     case 1: try_entry(text); break;
     case 2: try_environment(text); break;
-    default: try_directory(text); break;
+    case 3: try_directory(text); break;
+    default: try_kubelet(text); break;
     }
     free(copy);
     return 0;

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import vectors
-from front import SANITIZERS, compile_front
+from front import SANITIZERS, compile_front, kubelets
 
 SECONDS, IN_CI, LONG = 5, 60, 30 * 60  # of fuzzing: by hand, in CI, as a proof
 WORDS = (
@@ -23,6 +23,7 @@ WORDS = (
         "\\x0a\\x0a",
     ),
     *("env ", "unset ", "residue ", "file ", "absent ", "boot ", "booted ", "1795000000"),
+    *('\\"kind\\"', '\\"apiVersion\\"', '\\"image\\"', '\\"CredentialProviderRequest\\"'),
     *("https://", "AWS_ECR_CACHE_DIR=~", "XDG_CACHE_HOME=/", "HOME=/", "AWS_ECR_DISABLE_CACHE="),
 )
 
@@ -41,6 +42,8 @@ def test_fuzzing_finds_nothing(tmp_path: Path, proof: bool) -> None:
         (seeds / f"environment-{name}").write_bytes(b"\2" + os.fsencode(settings))
     for case in vectors.all_of("hosts"):
         (seeds / case.name.replace("/", "-")).write_bytes(b"\0" + case.payload)
+    for version in ("v1", "v1beta1", "v1alpha1"):
+        (seeds / f"kubelet-{version}").write_bytes(b"\4" + kubelets(version=version).encode())
     words = tmp_path / "words"
     words.write_text("".join(f'"{word}"\n' for word in WORDS))
     found = tmp_path / "found"

@@ -41,14 +41,12 @@ parse_secret(Text tail, Text *secret)
         return false;
     }
     *secret = (Text){tail.start + 1, tail.length - 3};
+    bool is_plain = true;
     for (size_t i = 0; i < secret->length; i++) {
-        char c = secret->start[i];
-
-        if (c < ' ' || c > '~' || c == '"' || c == '\\') {
-            return false;
-        }
+        is_plain &= (unsigned char)(secret->start[i] - ' ') <= '~' - ' ';
     }
-    return true;
+    return is_plain && memchr(secret->start, '"', secret->length) == NULL
+           && memchr(secret->start, '\\', secret->length) == NULL;
 }
 
 /* Cut an entry at its first empty line. */

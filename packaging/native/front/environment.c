@@ -14,7 +14,12 @@ variable(const char *name, size_t length)
         return NULL;
     }
     for (char **entry = environ; *entry != NULL; entry++) {
-        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') {
+        size_t same = 0;
+
+        while (same < length && (*entry)[same] == name[same]) {
+            same++;
+        }
+        if (same == length && (*entry)[length] == '=') {
             return *entry + length + 1;
         }
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,25 @@ def build_kubelet(folder: Path) -> Path:
     return build_go(".", folder)
 
 
-def build_go(package: str, folder: Path, name: str = "") -> Path:
-    """Build a command of tests/kubelet, a Go module: ``.``, one of its folders, or a required one's."""
+def build_kept(module: Path, package: str) -> tuple[Path, float]:
+    """Return a command that a Go module requires, and the seconds of its building: 0 if it is there.
+
+    It takes minutes the first time; kept beside the module, for each state of go.mod and go.sum.
+    """
+    sources = b"".join((module / name).read_bytes() for name in ("go.mod", "go.sum"))
+    folder = module / ".built" / hashlib.sha256(sources).hexdigest()[:12]
+    name = package.rpartition("/")[2]
+    begun = time.monotonic()
+    if (folder / name).exists():
+        return folder / name, 0.0
+    folder.mkdir(parents=True, exist_ok=True)
+    made = build_go(package, folder, f"{name}.{os.getpid()}", module)
+    made.replace(folder / name)  # at once: another run may be building, too
+    return folder / name, time.monotonic() - begun
+
+
+def build_go(package: str, folder: Path, name: str = "", module: Path = TESTS / "kubelet") -> Path:
+    """Build a command of a Go module: ``.``, one of its folders, or a required one's."""
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
         missing("go is not installed")
@@ -28,7 +48,7 @@ def build_go(package: str, folder: Path, name: str = "") -> Path:
     where = package if "/" in package else f"./{package}"
     built = subprocess.run(
         [go, "build", "-mod=readonly", "-ldflags=-s -w", "-o", binary, where],
-        cwd=TESTS / "kubelet",
+        cwd=module,
         capture_output=True,
         text=True,
         timeout=1800,
@@ -74,3 +94,21 @@ class Node:
         assert done.returncode == 0, done.stderr
         self.log = done.stderr
         return list(json.loads(done.stdout))
+
+
+def kubernetes_says(
+    program: Path, manifest: Path, questions: object = (), *patch: object
+) -> dict[str, Any]:
+    """Return Kubernetes' own opinion of a manifest, which must have nothing against it.
+
+    ``program`` is tests/kubelet/manifests.
+    """
+    done = subprocess.run(
+        [program, manifest, *map(str, patch)],
+        input=json.dumps(questions),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))

@@ -7,22 +7,17 @@ defaults is what a small machine needs: no cgroups of its own, pods on the host'
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
 import re
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from kit import EXECUTABLE, SYSTEM_PATH, TESTS, need, until
-from node import KUBERNETES, build_go
+from node import KUBERNETES, build_kept
 from stack import Stack
 
-MODULE = TESTS / "kubelet"
-BUILT = MODULE / ".built"  # what was built, for each state of go.mod and go.sum
 PAUSE = "public.ecr.aws/pause:1"  # the sandbox's image, which containerd pulls by itself
 NODE = "node-1"
 POD_LIMIT = 60  # seconds until a pod must run or say why not
@@ -30,19 +25,8 @@ _SYSTEM = "/var/lib/kubelet", "/var/log/pods", "/var/log/containers"  # paths wi
 
 
 def build_kubernetes(name: str = "kubelet") -> tuple[Path, float]:
-    """Return a command of Kubernetes', and the seconds that building took: 0 where it is there.
-
-    Minutes the first time, as Kubernetes is compiled; kept beside its module.
-    """
-    sources = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))
-    folder = BUILT / hashlib.sha256(sources).hexdigest()[:12]
-    begun = time.monotonic()
-    if (folder / name).exists():
-        return folder / name, 0.0
-    folder.mkdir(parents=True, exist_ok=True)
-    made = build_go(f"k8s.io/kubernetes/cmd/{name}", folder, f"{name}.{os.getpid()}")
-    made.replace(folder / name)  # at once: another run may be building, too
-    return folder / name, time.monotonic() - begun
+    """Return a command of Kubernetes', and the seconds that building took: see ``build_kept``."""
+    return build_kept(TESTS / "kubelet", f"k8s.io/kubernetes/cmd/{name}")
 
 
 class WholeNode:

@@ -6,39 +6,19 @@ import base64
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_aws import FakeAWS
 from kit import HOST, OTHER_REGION, PUBLIC, Helper
-from node import KUBERNETES, build_go
+from node import KUBERNETES, kubernetes_says
 
 PULL_SECRET = KUBERNETES / "image-pull-secret.yaml"
-
-
-@pytest.fixture(scope="session")
-def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Kubernetes' own opinion of a manifest."""
-    return build_go("manifests", tmp_path_factory.mktemp("manifests"))
-
-
-def asked(program: Path, manifest: Path, questions: object = (), *patch: object) -> Any:
-    """Return what Kubernetes says; it must have nothing against the manifest."""
-    done = subprocess.run(
-        [program, manifest, *map(str, patch)],
-        input=json.dumps(questions),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.mark.xdist_group("kubelet")
 def test_the_manifest_is_kubernetes_own(kubernetes: Path) -> None:
     """Each document is decoded strictly, and validated as the API server does."""
-    said = asked(kubernetes, PULL_SECRET)
+    said = kubernetes_says(kubernetes, PULL_SECRET)
 
     assert said["kinds"] == ["ServiceAccount", "Role", "RoleBinding", "CronJob"]
 
@@ -79,7 +59,7 @@ def test_the_role_is_for_one_secret(kubernetes: Path) -> None:
         for verb, resource, name in (*allowed, *refused)
     ]
 
-    said = asked(kubernetes, PULL_SECRET, questions)["allowed"]
+    said = kubernetes_says(kubernetes, PULL_SECRET, questions)["allowed"]
 
     assert said == [True] * len(allowed) + [False] * len(refused)
 
@@ -97,7 +77,7 @@ def test_what_the_job_writes_patches_the_secret(
     assert (done.status, done.stdout) == (0, "")
     assert patch.stat().st_mode & 0o777 == 0o600
 
-    secret = asked(kubernetes, PULL_SECRET, [], patch, "ecr-pull")["secret"]
+    secret = kubernetes_says(kubernetes, PULL_SECRET, [], patch, "ecr-pull")["secret"]
 
     (config,) = (json.loads(base64.b64decode(value)) for value in secret.values())
     assert set(secret) == {".dockerconfigjson"}

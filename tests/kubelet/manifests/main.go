@@ -28,6 +28,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/apis/apps"
+	_ "k8s.io/kubernetes/pkg/apis/apps/install"
+	appsvalidation "k8s.io/kubernetes/pkg/apis/apps/validation"
 	"k8s.io/kubernetes/pkg/apis/batch"
 	_ "k8s.io/kubernetes/pkg/apis/batch/install"
 	batchvalidation "k8s.io/kubernetes/pkg/apis/batch/validation"
@@ -37,6 +40,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/rbac"
 	_ "k8s.io/kubernetes/pkg/apis/rbac/install"
 	rbacvalidation "k8s.io/kubernetes/pkg/apis/rbac/validation"
+	"k8s.io/kubernetes/pkg/capabilities"
 	authorizerrbac "k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac"
 )
 
@@ -62,6 +66,8 @@ func main() {
 }
 
 func run(arguments []string) error {
+	// As kubeadm starts its API servers (--allow-privileged).
+	capabilities.Initialize(capabilities.Capabilities{AllowPrivileged: true})
 	var questions []question
 	if err := json.NewDecoder(os.Stdin).Decode(&questions); err != nil {
 		return err
@@ -116,7 +122,11 @@ func decode(document []byte) (runtime.Object, error) {
 // validate does with an object what the API server does when it is created in a namespace.
 func validate(object runtime.Object) error {
 	kind := object.GetObjectKind().GroupVersionKind()
-	if placed, ok := object.(metav1.Object); ok {
+	_, everywhere := object.(*rbacv1.ClusterRole)
+	if _, ok := object.(*rbacv1.ClusterRoleBinding); ok {
+		everywhere = true
+	}
+	if placed, ok := object.(metav1.Object); ok && !everywhere {
 		placed.SetNamespace(namespace)
 	}
 	if binding, ok := object.(*rbacv1.RoleBinding); ok {
@@ -133,12 +143,20 @@ func validate(object runtime.Object) error {
 	switch one := internal.(type) {
 	case *core.ServiceAccount:
 		wrong = corevalidation.ValidateServiceAccount(one)
+	case *core.ConfigMap:
+		wrong = corevalidation.ValidateConfigMap(one)
 	case *core.Secret:
 		wrong = corevalidation.ValidateSecret(one)
 	case *rbac.Role:
 		wrong = rbacvalidation.ValidateRole(one)
 	case *rbac.RoleBinding:
 		wrong = rbacvalidation.ValidateRoleBinding(one)
+	case *rbac.ClusterRole:
+		wrong = rbacvalidation.ValidateClusterRole(one, rbacvalidation.ClusterRoleValidationOptions{})
+	case *rbac.ClusterRoleBinding:
+		wrong = rbacvalidation.ValidateClusterRoleBinding(one)
+	case *apps.DaemonSet:
+		wrong = appsvalidation.ValidateDaemonSet(one, corevalidation.PodValidationOptions{})
 	case *batch.CronJob:
 		wrong = batchvalidation.ValidateCronJobCreate(one, corevalidation.PodValidationOptions{})
 	default:

@@ -117,7 +117,7 @@ def erase(folder: str, host: str) -> bool:
     except OSError:
         known = False
     marked = _in_folder(folder, host, _mark)
-    gone = marked and _clear(folder, host)
+    gone = _clear(folder, host)
     try:
         for other in cache.hosts(folder, strict=True) if secrets else ():
             for token in cache.entries(folder, other, strict=True):
@@ -125,6 +125,8 @@ def erase(folder: str, host: str) -> bool:
                     gone &= forget(folder, token)
     except OSError:
         return False
+    if not marked:  # a full disk has room now
+        gone &= _in_folder(folder, host, _mark) and _clear(folder, host)
     return known and gone
 
 

@@ -262,7 +262,8 @@ def _source(value: object) -> str:
 
 def _prefix(value: object) -> str:
     text = _text(value)
-    if not all(part and _PREFIX.issuperset(part) for part in text.split("/")):
+    parts = text.split("/")
+    if not all(part.strip("-_.") == part and part and _PREFIX.issuperset(part) for part in parts):
         raise _Fault(
             "is not the prefix of repository names",
             "write that of the pull-through cache rule: lower-case letters, digits and ._-/",

@@ -280,6 +280,20 @@ def test_a_user_that_nobody_knows(aws: FakeAWS, helper: Helper, tmp_path: Path) 
         assert aws.count(CALL) == calls
 
 
+def test_a_logout_on_a_full_disk(aws: FakeAWS, helper: Helper, home: Path, cache: Path) -> None:
+    """What is removed makes room for the mark: all has gone, and nothing is said to be left."""
+    folder = home / ".cache"
+    folder.mkdir()
+    fill = (
+        f"printf %s {HOST} | {helper.path} get >/dev/null && test -d {cache / HOST} &&"
+        f' ! head -c 1M /dev/zero 2>/dev/null >{folder}/all && exec "$@"'
+    )
+    wrap = (*mounted(f"mount -t tmpfs -o size=64k tmpfs {folder}"), "sh", "-c", fill, "-")
+    done = helper("erase", stdin=HOST, wrap=wrap)
+    assert (done.status, done.stderr) == (0, "")
+    assert aws.count(CALL) == 1
+
+
 def test_below_a_directory_of_roots_a_user_keeps_a_cache(aws: FakeAWS, helper: Helper) -> None:
     """As /tmp is: the system's directory, in which anybody may make one of their own."""
     need_root("be another user")

@@ -262,6 +262,8 @@ ALLOWED_KEYS = (
         (MIRROR.replace("docker.io", HOST), "is an ECR registry itself", "remove the table"),
         (MIRROR.replace(HOST, "quay.io"), "is not the hostname of an ECR registry", HOST),
         (MIRROR + "prefix = '/hub'", "is not the prefix of repository names", "lower-case"),
+        (MIRROR + "prefix = '../hub'", "is not the prefix of repository names", "lower-case"),
+        (MIRROR + "prefix = 'hub-'", "is not the prefix of repository names", "lower-case"),
         (MIRROR + "prefix = 'Hub'", "is not the prefix of repository names", "lower-case"),
         ("fallback = 'pass'", "[fallback] is not a table", "[fallback]"),
         (

@@ -45,7 +45,7 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
     parser.add_argument(
         "--regions",
         metavar="REGION,...",
-        help="without a registry: the regions, in place of yours",
+        help="when no registry is named: these regions, in place of yours",
     )
     parser.add_argument(
         "--remove",

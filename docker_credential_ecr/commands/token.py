@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 SUMMARY = "print a token for the registry's HTTP API"
 DESCRIPTION = """\
 Print the authorization token of a registry: base64 of AWS:password, as ECR
-gives it. Without a registry, that of your account in your region. Hand it on
-by a pipe: what stands in a command line can be read by every user. With
---docker-config a Docker configuration, for what cannot run this program: it
-holds passwords, and is good until they end. --secret-patch writes the same for
-kubectl patch, into a file: a new one is for you alone."""
+gives it. Without a registry, that of your account in your region. Pass it on
+by a pipe, as every user can read a command line. With --docker-config it is a
+Docker configuration, for what cannot run this program: it holds passwords, and
+is good until they end. --secret-patch writes the same for kubectl patch, into a
+file: a new one is for you alone."""
 EXAMPLE = """\
   HOST=123456789012.dkr.ecr.us-east-1.amazonaws.com
   docker-credential-ecr token --header $HOST |
@@ -48,12 +48,12 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
     form.add_argument(
         "--docker-config",
         action="store_true",
-        help="print a Docker configuration with the logins of all REGISTRY",
+        help="print a Docker configuration with a login for each REGISTRY",
     )
     parser.add_argument(
         "--secret-patch",
         metavar="FILE",
-        help="write it to FILE, as a patch for a Kubernetes image pull secret",
+        help="write the same to FILE, as a patch for a Kubernetes image pull secret",
     )
 
 

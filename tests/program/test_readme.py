@@ -147,6 +147,25 @@ def test_the_gitlab_job(aws: FakeAWS, helper: Helper, env: dict[str, str], home:
     assert aws.count("AssumeRoleWithWebIdentity") == 2  # one asks who it is, one for the token
 
 
+def test_the_recorded_terminal_is_of_these_commands() -> None:
+    """The picture above the fold shows what make record runs now, the README's own two among it."""
+    script = (TREE / "packaging" / "record.py").read_text("utf-8")
+    session = re.findall(r'^    f?"([^"]+)",$', script.partition("SESSION = (")[2], re.MULTILINE)
+    image = (TREE / "docs" / "session.svg").read_text("utf-8")
+    host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    typed = re.findall(r'class="typed"[^>]*>\$ ([^<]+)<', image)
+
+    commands = [
+        line.replace("{HOST}", host).replace("{IMAGE}", f"{host}/app:1") for line in session
+    ]
+    assert typed == commands[: len(typed)]
+    assert len(typed) == script.partition("SESSION = (")[2].partition("\n)")[0].count("\n    ")
+    for line in re.findall(
+        r"^\$ (docker.*)$", README.partition("```console")[2][:600], re.MULTILINE
+    ):
+        assert line in typed
+
+
 def test_the_links_lead_somewhere() -> None:
     """Each link into the tree is to a file that is there."""
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", README):

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 SUMMARY = "check everything, from PATH to the registry"
 DESCRIPTION = """\
-Check, in this order: the executable, Docker's configuration, our own, the AWS
-credentials, the cache, the endpoint, the proxy and the clock; then ask AWS who
-you are and for a token, and the registry to accept it. Every finding is ok, a
-warning or an error, with what to do about it. Exit code 1 if any is an error."""
+Check, in this order: the executable, Docker's configuration, this program's,
+the AWS credentials, the cache, the endpoint, the proxy and the clock; then ask
+AWS who you are and for a token, and the registry to accept it. Every finding is
+ok, a warning or an error, with what to do about it. Exit code 1 if any is an
+error."""
 EXAMPLE = """\
   docker-credential-ecr doctor 123456789012.dkr.ecr.us-east-1.amazonaws.com
   docker-credential-ecr doctor --offline --json

@@ -112,6 +112,25 @@ def rows(head: list[Any], body: list[Any]) -> str:
     return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
 
 
+def for_readme(results: Results) -> str:
+    """Return what README's sentences say of a run, to be pasted there. It takes all parts of one."""
+    measured = results["identities"]
+    most_delay = max(row["delay ms"] for row in measured)
+    far = [row for row in measured if row["delay ms"] == most_delay]
+    tools = [name for name in NAMES if f"{name} hit ms" in measured[0]]
+    keys = next(row for row in far if row["identity"] == "static keys")
+    lines = [f"static keys, second pull: {tool} {keys[f'{tool} hit ms']:.0f} ms" for tool in tools]
+    for tool in tools:
+        misses = [row[f"{tool} miss ms"] for row in far]
+        lines.append(f"not on disk: {tool} {min(misses):.0f} to {max(misses):.0f} ms")
+    most = max(row["size"] for row in results["herds"])
+    for row in results["herds"]:
+        if row["size"] == most:
+            said = f"{row['cold s']} s, {row['cold requests']} calls"
+            lines.append(f"{most} at once, nothing on disk: {row['tool']} {said}")
+    return "\n".join(lines)
+
+
 WIDTH, LEFT, RIGHT, BAR, GAP = 760, 130, 150, 18, 14  # pixels
 # Each tool's bar, on a light page and on a dark one.
 COLOURS = {

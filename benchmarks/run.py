@@ -437,13 +437,15 @@ def main() -> int:
         PARTS[name](lab, tools)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "results.json").write_text(json.dumps(lab.results, indent=2) + "\n")
-    from report import plot, table
+    from report import for_readme, plot, table
 
     text = table(lab.results)
     (options.out / "results.md").write_text(text)
     if "identities" in lab.results:
         (options.out / "second-pull.svg").write_text(plot(lab.results))
     print(text)
+    if set(options.only) == set(PARTS):
+        print(f"for README:\n{for_readme(lab.results)}")
     return 0
 
 

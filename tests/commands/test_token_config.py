@@ -41,7 +41,7 @@ def test_the_end_is_said(aws: FakeAWS, helper: Helper, cache: Path) -> None:
     warning, hint = said.stderr.splitlines()
     assert f'the login for "{HOST}" ends at ' in warning
     assert " UTC, in 10 h " in warning
-    assert hint.startswith("docker-credential-ecr: hint: make it anew")
+    assert hint.startswith("docker-credential-ecr: hint: make a new one")
     assert not any(secret in said.stderr for secret in aws.issued)
 
 

@@ -134,7 +134,7 @@ try_kubelet(Text text)
     Decision *decision = asked("login", 0600, (Text){login, strlen(login)}, kubelet, text);
 
     if (decision->reason == NULL
-        && (!is_in(text, HOST) || !is_in(text, "\"CredentialProviderRequest\"")
+        && (strcmp(decision->host, HOST) != 0 || !is_in(text, "\"CredentialProviderRequest\"")
             || is_in(text, "serviceAccountToken") || !is_in(decision->answer, "\"c2Vj\"}}}"))) {
         abort();
     }

@@ -21,7 +21,7 @@ def first_screen() -> list[str]:
 def test_three_commands_to_a_pull(docker_user: Client, docker: str) -> None:
     """Install, configure, pull. The first has been done (make test-packages does it in roots)."""
     install, configure, pull = first_screen()
-    assert re.fullmatch(r"sudo apt install \./docker-credential-ecr_[0-9.]+_amd64\.deb", install)
+    assert re.fullmatch(r"sudo apt install \./docker-credential-ecr_[0-9.-]+_amd64\.deb", install)
     shutil.rmtree(docker_user.home / ".docker")  # nobody has configured anything
     docker_user.env["PATH"] = f"{docker.rpartition('/')[0]}:{docker_user.env['PATH']}"
     assert docker_user.run("sh", "-c", "command -v docker-credential-ecr").stdout.strip() == str(

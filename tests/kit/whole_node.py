@@ -105,9 +105,9 @@ class WholeNode:
         self.stop()
         tasks = self.folder / "state" / "io.containerd.runtime.v2.task" / "k8s.io"
         containers = [path.name for path in tasks.glob("*")]
-        for container in containers:
-            task = [*self._ctr(), "-n", "k8s.io", "tasks", "delete", "--force", container]
-            self.stack.run(task, {"PATH": SYSTEM_PATH})
+        if containers:  # at once: each call of ctr's takes a second where much else is done
+            delete = [*self._ctr(), "-n", "k8s.io", "tasks", "delete", "--force", *containers]
+            self.stack.run(delete, {"PATH": SYSTEM_PATH})
         self.stack.end("node-containerd")
         for container in containers:
             for cgroup in Path("/sys/fs/cgroup").glob(f"*/k8s.io/{container}"):

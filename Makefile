@@ -20,7 +20,7 @@ TOGETHER := -n $(JOBS) --dist loadgroup
 OR_NONE := || [ $$? -eq 5 -a -n "$(PYTEST_ARGS)" ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo record check test proof test-oldest test-windows test-native lint bench mutants native packages test-packages front wheel wheels sdist requirements audit clean
+.PHONY: help demo record check test proof test-oldest test-windows test-native lint bench mutants native native-equal packages test-packages front wheel wheels sdist requirements audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,8 +64,7 @@ test-windows: $(BIN)/python ## the everyday way and past faults on Windows, by W
 
 test-native: $(BIN)/python ## all that holds for both against the native executable of this machine
 	@$(PYTHON) packaging/native/build.py --for-tests $$(uname -m)
-	$(NATIVELY) $(TOGETHER) -m "not alone" $(PYTEST_ARGS) $(OR_NONE)
-	$(NATIVELY) -m alone $(PYTEST_ARGS) $(OR_NONE)
+	$(NATIVELY) $(TOGETHER) -m "not alone" $(PYTEST_ARGS)
 
 lint: $(BIN)/python ## ruff and mypy
 	$(BIN)/python -m ruff check .
@@ -80,6 +79,12 @@ mutants: $(BIN)/python ## change the package one thing at a time, see whether te
 
 native: ## build the native executables into dist/; NATIVE_FOLDER keeps sources and what was compiled
 	@$(PYTHON) packaging/native/build.py $(ARCHITECTURES)
+
+native-equal: native ## build once more from nothing, in another folder, and compare byte by byte
+	@rm -rf $(NATIVE_FOLDER).again
+	@$(PYTHON) packaging/native/build.py --folder $(NATIVE_FOLDER).again --into $(NATIVE_FOLDER).again/dist $(ARCHITECTURES)
+	@for file in $(NATIVE_FOLDER).again/dist/*; do cmp "$$file" "dist/$${file##*/}" || exit; done
+	@echo "equal: $$(cd $(NATIVE_FOLDER).again/dist && sha256sum *)"
 
 packages: native .packages-venv/.requirements ## build .deb, .rpm, .apk, .tar.gz of the native executables into dist/
 	@.packages-venv/bin/python packaging/packages/packages.py --folder $(NATIVE_FOLDER) $(ARCHITECTURES)
@@ -138,5 +143,5 @@ $(VENV)/.requirements: requirements/test.txt requirements/build.txt
 FORCE:
 
 clean: ## remove what the targets made
-	rm -rf .venv .demo-venv .native .oldest-venv .packages-venv .tools-venv build dist *.egg-info .reports .coverage* \
+	rm -rf .venv .demo-venv .native .native.again .oldest-venv .packages-venv .tools-venv build dist *.egg-info .reports .coverage* \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis

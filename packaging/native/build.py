@@ -1,6 +1,6 @@
 """Build the native executable: one static file for each architecture, from pinned sources.
 
-    python3 packaging/native/build.py [--folder FOLDER] [--jobs N] [--for-tests] [ARCH...]
+    python3 packaging/native/build.py [--folder FOLDER] [--into DIST] [--jobs N] [--for-tests] [ARCH...]
 
 FOLDER (.native, or $NATIVE_FOLDER) keeps what takes long: the sources in FOLDER/archives, which may
 be put there by hand, and what was compiled. What is in it already is not made again, unless the
@@ -100,7 +100,9 @@ def compiler(folder: Path) -> str:
     return Steps(folder).take("tools", [REQUIREMENTS], work)
 
 
-def build(folder: Path, architectures: list[str], jobs: int, *, for_tests: bool) -> None:
+def build(
+    folder: Path, dist: Path, architectures: list[str], jobs: int, *, for_tests: bool
+) -> None:
     """Make what is lacking of all steps, and the executables; ``for_tests`` the one with a clock too."""
     folder.mkdir(parents=True, exist_ok=True)
     steps = Steps(folder)
@@ -142,7 +144,6 @@ def build(folder: Path, architectures: list[str], jobs: int, *, for_tests: bool)
     front = HERE / "front"  # but its end, which starts pip's program where this has an interpreter
     code = [HERE / "interpreter.c", *sorted(set(front.glob("*.c")) - {front / "behind.c"})]
     headers = sorted(front.glob("*.h"))
-    dist = TREE / "dist"
     dist.mkdir(exist_ok=True)
     for arch in architectures:
         executable = dist / f"{NAME}-linux-{arch}"
@@ -155,7 +156,7 @@ def build(folder: Path, architectures: list[str], jobs: int, *, for_tests: bool)
         inputs = [*code, *headers, *files("build_link.py")]
         after = frozen + compiled(arch) + ("" if executable.exists() else "again")
         steps.take(f"link-{arch}", inputs, link, after)
-        print(f"{executable.relative_to(TREE)}  {executable.stat().st_size:,} bytes")
+        print(f"{executable.name}  {executable.stat().st_size:,} bytes")
         print(f"  SHA-256 {hashlib.sha256(executable.read_bytes()).hexdigest()}")
     if not for_tests:
         return
@@ -188,6 +189,9 @@ def main() -> None:
         default=Path(os.environ.get("NATIVE_FOLDER", str(TREE / ".native"))),
         help="where sources and what was compiled are kept",
     )
+    parser.add_argument(
+        "--into", type=Path, default=TREE / "dist", help="where the executables come to"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="compilers at once")
     parser.add_argument(
         "architectures",
@@ -208,7 +212,8 @@ def main() -> None:
         parser.error(f"no such architecture: {unknown[0]!r}")
     os.umask(0o022)
     folder = options.folder.resolve()
-    build(folder, options.architectures, options.jobs, for_tests=options.for_tests)
+    into = options.into.resolve()
+    build(folder, into, options.architectures, options.jobs, for_tests=options.for_tests)
 
 
 if __name__ == "__main__":

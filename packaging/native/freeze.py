@@ -16,7 +16,9 @@ from typing import NamedTuple
 import build_tables
 import freeze_changes
 import freeze_data
+import freeze_lazy
 import freeze_marshal
+import freeze_patterns
 
 WITHOUT_DOCSTRINGS = 2  # as python -OO
 
@@ -67,7 +69,9 @@ class Module(NamedTuple):
         source = freeze_changes.changed(self.name, self.path.read_text(encoding="utf-8"))
         tree = ast.parse(source, self.file)
         if any(isinstance(node, ast.Name) and node.id == "__file__" for node in ast.walk(tree)):
-            place = next((at for at, node in enumerate(tree.body) if not _goes_first(node)), 0)
+            place = next(
+                (at for at, node in enumerate(tree.body) if not _goes_first(node)), len(tree.body)
+            )
             tree.body[place:place] = ast.parse(f"__file__ = {self.file!r}").body
         return tree
 
@@ -113,7 +117,7 @@ class Freezer:
 
     def seeds(self) -> Iterable[str]:
         """Yield what modules.tsv and the interpreter ask for."""
-        yield from ("_program", "_embedded", "abc", "codecs", "io", "os", "warnings")
+        yield from ("_program", "_embedded", "_lazy", "abc", "codecs", "io", "os", "warnings")
         for how, name, _ in build_tables.rows("modules"):
             if how == "in":
                 yield name
@@ -139,10 +143,80 @@ class Freezer:
         return dict(sorted(found.items()))
 
 
+# What the interpreter itself starts with gains nothing; the others are what all the rest is made of.
+EAGER = frozenset(
+    {
+        "__future__",
+        "_collections_abc",
+        "_compat_pickle",
+        "_embedded",
+        "_lazy",
+        "_patterns",
+        "_program",
+        "_weakrefset",
+        "abc",
+        "codecs",
+        "collections",
+        "contextlib",
+        "copyreg",
+        "dataclasses",
+        "docker_credential_ecr",
+        "encodings",
+        "enum",
+        "functools",
+        "genericpath",
+        "heapq",
+        "importlib",
+        "io",
+        "keyword",
+        "linecache",
+        "locale",
+        "operator",
+        "os",
+        "posixpath",
+        "queue",
+        "re",
+        "reprlib",
+        "signal",
+        "six",
+        "stat",
+        "string",
+        "struct",
+        "threading",
+        "types",
+        "typing",
+        "warnings",
+        "weakref",
+        "zipimport",
+    }
+)
+
+
+def made_lazy(modules: dict[str, tuple[Module, ast.Module]]) -> int:
+    """Make the imports of all that may be lazy; return how many names that are."""
+    starred = {
+        name
+        for module, tree in modules.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+        for name in module.imports(ast.Module([node], []))
+    }
+    return sum(
+        freeze_lazy.lazy(tree, name, module.package, starred)
+        for name, (module, tree) in modules.items()
+        if name.partition(".")[0] not in EAGER
+    )
+
+
 def freeze(folder: Path, roots: list[Path]) -> None:
     """Write the four files to ``folder``."""
     code, rows = bytearray(), []
-    for name, (module, tree) in Freezer(roots).modules().items():
+    modules = Freezer(roots).modules()
+    patterns = Module("_patterns", Path("_patterns.py"), is_package=False)
+    text = freeze_patterns.source(modules, roots[1:])
+    modules["_patterns"] = patterns, ast.parse(text, patterns.file)
+    print(f"{made_lazy(modules)} lazy names")
+    for name, (module, tree) in sorted(modules.items()):
         compiled = compile(
             tree, module.file, "exec", dont_inherit=True, optimize=WITHOUT_DOCSTRINGS
         )

@@ -72,9 +72,41 @@ CHANGES = (
         "    code = getattr(getattr(func, '__func__', func), '__code__', None)\n"
         "    if code is None or hasattr(func, '__signature__'):\n"
         "        return inspect.getfullargspec(func)[2]\n"
-        "    return code.co_flags & inspect.CO_VARKEYWORDS\n",
+        "    return code.co_flags & 8  # inspect.CO_VARKEYWORDS\n",
         1,
         "all handlers are asked at every start: what inspect finds by way of a signature is a bit",
+    ),
+    Change(
+        "dataclasses",
+        "import inspect\n",
+        "",
+        1,
+        "inspect is a tenth of what a miss imports, and used twice here",
+    ),
+    Change(
+        "dataclasses",
+        "inspect.get_annotations(cls)",
+        "cls.__dict__.get('__annotations__', {})",
+        1,
+        "as above: what it does for a class",
+    ),
+    Change(
+        "dataclasses",
+        "str(inspect.signature(cls)).replace(' -> None', '')",
+        "'(...)'",
+        1,
+        "as above: for a docstring, and here nothing has one",
+    ),
+    Change(
+        "re._compiler",
+        "def compile(p, flags=0):\n    # internal: convert pattern list to internal format\n",
+        "import _patterns\n\n"
+        "def compile(p, flags=0):\n"
+        "    ready = _patterns.ready(p, flags)\n"
+        "    if ready is not None:\n"
+        "        return _sre.compile(p, *ready)\n",
+        1,
+        "expressions that are written in a module are compiled when it is frozen",
     ),
     Change(
         "ssl",

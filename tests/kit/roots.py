@@ -12,6 +12,13 @@ from kit import Run, in_namespaces, need
 
 PACKAGES = Path(os.environ.get("NATIVE_PACKAGES", ""))  # make test-packages names it
 MACHINE = platform.machine()
+PROCESSORS = {"x86_64": 62, "aarch64": 183}  # as ELF names them: EM_X86_64, EM_AARCH64
+# Those that were built; this machine's must be.
+MACHINES = [
+    machine
+    for machine in PROCESSORS
+    if machine == MACHINE or (PACKAGES / f"docker-credential-ecr-linux-{machine}").exists()
+]
 ALTERNATIVES = "usr/bin/update-alternatives"
 
 

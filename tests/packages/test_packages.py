@@ -16,8 +16,8 @@ import build_sources
 import build_tables
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, TREE, need
-from roots import PACKAGES, Root, package
+from kit import CALL, ELSEWHERE, HOST, PUBLIC, TREE, Helper, need
+from roots import MACHINE, MACHINES, PACKAGES, Root, package
 
 from docker_credential_ecr import __version__
 
@@ -164,7 +164,7 @@ def test_an_upgrade_keeps_the_names(root: Root, aws: FakeAWS) -> None:
     assert f"usr/bin/{OTHER_NAMES[0]}" in before
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("machine", MACHINES)
 def test_lintian_has_no_error(machine: str) -> None:
     """Debian's checks find no error, for either processor."""
     done = subprocess.run(
@@ -200,7 +200,7 @@ def members(path: Path) -> dict[str, tuple[int, str]]:
     return found
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("pattern", [DEB, RPM, APK, TAR])
 def test_what_is_in_a_package(pattern: str, machine: str) -> None:
     """The executable of its processor, for all; manual page, completions, licences, bill of materials."""
@@ -226,7 +226,7 @@ def test_what_is_in_a_package(pattern: str, machine: str) -> None:
     assert set(installed) == {0o644, 0o755}
 
 
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("machine", MACHINES)
 def test_the_bill_names_all_that_is_embedded(machine: str) -> None:
     """Each archive, package and library with its version, licence and Debian's patches by their names."""
     bill = json.loads(package(BILL, machine).read_text(encoding="utf-8"))
@@ -284,10 +284,28 @@ def test_made_again_they_are_equal(tmp_path: Path) -> None:
     """The same executables give the same packages, byte by byte."""
     python = str(TREE / ".packages-venv/bin/python")
     subprocess.run(
-        [python, "packaging/packages/packages.py", "--into", str(tmp_path)],
+        [python, "packaging/packages/packages.py", "--into", str(tmp_path), *MACHINES],
         cwd=TREE,
         check=True,
         capture_output=True,
     )
 
     assert (tmp_path / "SHA256SUMS").read_text() == (PACKAGES / "SHA256SUMS").read_text()
+
+
+@pytest.mark.parametrize("machine", [machine for machine in MACHINES if machine != MACHINE])
+def test_the_other_processors_by_an_emulator(
+    machine: str, env: dict[str, str], aws: FakeAWS
+) -> None:
+    """A miss and a hit by the other processor's executable: the same answers."""
+    helper = Helper(env)
+    helper.path = package(EXECUTABLE, machine)
+    wrap = (need(f"qemu-{machine}"),)
+    first, second = (helper.get(wrap=wrap) for _ in range(2))
+
+    assert first.secret
+    assert (second, first.stderr) == (first, "")
+    assert aws.count(CALL) == 1
+    assert helper.get(PUBLIC, wrap=wrap).secret
+    assert helper.get(ELSEWHERE, wrap=wrap).status == 1
+    assert helper("version", wrap=wrap).stdout.strip().endswith(__version__)

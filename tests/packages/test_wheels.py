@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from fake_aws import FakeAWS
 from kit import CALL, ELSEWHERE, PUBLIC, Helper, make_due, until
-from roots import MACHINE, PACKAGES
+from roots import MACHINE, PACKAGES, PROCESSORS
 
 NAME = "docker-credential-ecr"
-PROCESSORS = {"x86_64": 62, "aarch64": 183}  # as ELF names them: EM_X86_64, EM_AARCH64
 DEBUG = {"AWS_ECR_FRONT_DEBUG": "1"}
 
 

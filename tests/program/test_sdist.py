@@ -14,7 +14,7 @@ from kit import TREE
 
 SOME = "table or second_get and static_keys"
 # What the targets of the Makefile make, and what only a clone has.
-MADE = {".built", ".git", ".hypothesis", ".native", ".reports", "build", "dist"}
+MADE = {".built", ".git", ".hypothesis", ".reports", "build", "dist"}
 
 
 def is_made(name: str) -> bool:
@@ -22,7 +22,7 @@ def is_made(name: str) -> bool:
         name in MADE
         or name == "__pycache__"
         or name.endswith((".egg-info", "-venv", "_cache", ".pyc"))
-        or name.startswith((".venv", ".coverage"))
+        or name.startswith((".venv", ".coverage", ".native"))
     )
 
 

@@ -11,7 +11,7 @@ PYTEST := PYTHONSAFEPATH=1 $(BIN)/python -m pytest
 MEASURED := PYTHONSAFEPATH=1 $(BIN)/python -m coverage run -m pytest
 # What holds for both executables, against the native one; tests/native/one-only.tsv says of which not.
 NATIVE_FOLDER ?= .native
-BOTH := $(addprefix tests/,cache commands e2e ecr faults kubelet program protocol registry settings tokens) \
+BOTH := $(addprefix tests/,cache ecr protocol registry settings tokens) \
 	tests/native/test_executable.py
 NATIVELY := NATIVE_EXECUTABLE=$(abspath $(NATIVE_FOLDER))/for-tests/docker-credential-ecr $(PYTEST) $(BOTH)
 JOBS   ?= 3 # two that work and one that waits: much of what is tested is waiting

@@ -90,7 +90,7 @@ packages: native .packages-venv/.requirements ## build .deb, .rpm, .apk, .tar.gz
 	@.packages-venv/bin/python packaging/packages/packages.py --folder $(NATIVE_FOLDER) $(ARCHITECTURES)
 
 test-packages: packages wheels $(BIN)/python ## the packages of the native executable, in roots of their own
-	NATIVE_PACKAGES=$(CURDIR)/dist $(PYTEST) $(TOGETHER) tests/packages $(PYTEST_ARGS)
+	NATIVE_FOLDER=$(abspath $(NATIVE_FOLDER)) NATIVE_PACKAGES=$(CURDIR)/dist $(PYTEST) $(TOGETHER) tests/packages $(PYTEST_ARGS)
 
 front: ## build the native front for this machine into dist/ (needs a C compiler)
 	@mkdir -p dist

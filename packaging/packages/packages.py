@@ -220,7 +220,7 @@ def make(folder: Path, dist: Path, into: Path, architectures: list[str]) -> None
         made += [source, named, tar]
         with tempfile.TemporaryDirectory() as place:
             made += packed(
-                Path(place), dist, configuration(files, Path(place), arch, licences), files
+                Path(place), into, configuration(files, Path(place), arch, licences), files
             )
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(made)

@@ -223,7 +223,8 @@ def make(folder: Path, dist: Path, into: Path, architectures: list[str]) -> None
                 Path(place), into, configuration(files, Path(place), arch, licences), files
             )
     lines = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(made)
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(made, key=lambda path: path.name)
     ]
     (into / "SHA256SUMS").write_text("".join(lines), encoding="ascii")
     print("".join(lines), end="")

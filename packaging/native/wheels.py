@@ -5,6 +5,8 @@
 WHEEL is the pure one, by ``make wheel``; FOLDER the one of ``make native``, which has the compiler.
 ``docker-credential-ecr`` is then the front, which answers a hit by itself; behind it stands
 ``docker-credential-ecr.py``, the entry point that every wheel of ours has, with the user's own Python.
+On Windows that is made to ``docker-credential-ecr.exe``, and the script is left out: pip would write
+the interpreter's path into its first line, which a POSIX shell (Git Bash) cuts at the first space.
 
 The front is one static file, so a wheel is for every libc, and names both kinds as its platform.
 """
@@ -27,6 +29,7 @@ PLATFORMS = {
     "x86_64": ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "musllinux_1_1_x86_64"),
     "aarch64": ("manylinux_2_17_aarch64", "manylinux2014_aarch64", "musllinux_1_1_aarch64"),
 }
+WINDOWS = ("win32", "win_amd64", "win_arm64")
 TIME = (2026, 1, 1, 0, 0, 0)  # of every file, as build.EPOCH
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-s")
 
@@ -43,14 +46,20 @@ def front(machine: build_compile.Machine) -> bytes:
     return (place / NAME).read_bytes()
 
 
-def platform_wheel(pure: Path, executable: bytes, platforms: tuple[str, ...]) -> Path:
-    """Write the wheel for ``platforms`` beside the pure one; return it."""
+def platform_wheel(pure: Path, executable: bytes | None, platforms: tuple[str, ...]) -> Path:
+    """Write the wheel for ``platforms`` beside the pure one; return it.
+
+    ``executable`` comes in the place of the script; with ``None`` there is neither.
+    """
     with zipfile.ZipFile(pure) as wheel:
         files = {name: wheel.read(name) for name in sorted(wheel.namelist())}
     (script,) = (name for name in files if name.endswith(f".data/scripts/{NAME}"))
     (record,) = (name for name in files if name.endswith(".dist-info/RECORD"))
     (about,) = (name for name in files if name.endswith(".dist-info/WHEEL"))
-    files[script] = executable
+    if executable is None:
+        del files[script]
+    else:
+        files[script] = executable
     tags = "".join(f"Tag: py3-none-{platform}\n" for platform in platforms)
     head = files[about].decode().replace("Root-Is-Purelib: true", "Root-Is-Purelib: false")
     if head.count("Tag: py3-none-any\n") != 1:
@@ -89,6 +98,8 @@ def main() -> None:
     options = parser.parse_args()
     if sys.platform != "linux":
         parser.error("builds on Linux")
+    made = platform_wheel(options.wheel, None, WINDOWS)
+    print(f"{made.name}  {made.stat().st_size:,} bytes, no front")
     folder = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     build.compiler(folder)

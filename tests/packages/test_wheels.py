@@ -125,24 +125,41 @@ def test_uninstalled_nothing_stays(scripts: Path) -> None:
     assert not list(scripts.glob("docker*"))
 
 
-@pytest.mark.parametrize("machine", PROCESSORS)
-def test_what_is_in_it(machine: str) -> None:
-    """The pure wheel's files and no other, each as recorded; the front is static, for the processor."""
-    (pure,) = PACKAGES.glob("docker_credential_ecr-*-py3-none-any.whl")
-    with zipfile.ZipFile(wheel(machine)) as file, zipfile.ZipFile(pure) as other:
-        names = file.namelist()
-        assert sorted(names) == sorted(other.namelist())
-        contents = {name: file.read(name) for name in names}
-    (record,) = (name for name in names if name.endswith("/RECORD"))
-    recorded = dict(line.split(",", 1) for line in contents.pop(record).decode().splitlines())
+def pure() -> Path:
+    (found,) = PACKAGES.glob("docker_credential_ecr-*-py3-none-any.whl")
+    return found
+
+
+def recorded_in(path: Path) -> dict[str, bytes]:
+    """Return the files of a wheel by name, all of which it records as they are."""
+    with zipfile.ZipFile(path) as file:
+        contents = {name: file.read(name) for name in file.namelist()}
+    (record,) = (name for name in contents if name.endswith("/RECORD"))
+    recorded = dict(line.split(",", 1) for line in contents[record].decode().splitlines())
     assert recorded.pop(record) == ","
     assert recorded == {
         name: f"sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip('=')},{len(content)}"
         for name, content in contents.items()
+        if name != record
     }
-    (script,) = (name for name in names if name.endswith(f"scripts/{NAME}"))
+    return contents
+
+
+@pytest.mark.parametrize("machine", PROCESSORS)
+def test_what_is_in_it(machine: str) -> None:
+    """The pure wheel's files and no other, each as recorded; the front is static, for the processor."""
+    contents = recorded_in(wheel(machine))
+    assert sorted(contents) == sorted(recorded_in(pure()))
+    (script,) = (name for name in contents if name.endswith(f"scripts/{NAME}"))
     front = contents[script]
     assert front[:4] == b"\x7fELF"
     assert struct.unpack_from("<H", front, 18) == (PROCESSORS[machine],)
     assert b"/lib/ld-" not in front
     assert os.fsencode(PACKAGES.parent) not in front
+
+
+def test_the_one_for_windows_has_no_script() -> None:
+    """There the entry point is made to an executable, and a script beside it would not run."""
+    (path,) = PACKAGES.glob("docker_credential_ecr-*-win_amd64*.whl")
+    left = set(recorded_in(pure())) - set(recorded_in(path))
+    assert [name.rpartition("/")[2] for name in left] == [NAME]

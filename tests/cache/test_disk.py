@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, HOUR, Helper, age, in_namespaces, login, need_root
+from kit import CALL, HOST, HOUR, Helper, age, as_user, in_namespaces, login, need_root
 from kit import OTHER_ACCOUNT as OTHER
 
 
@@ -297,7 +297,7 @@ def test_a_logout_on_a_full_disk(aws: FakeAWS, helper: Helper, home: Path, cache
 def test_below_a_directory_of_roots_a_user_keeps_a_cache(aws: FakeAWS, helper: Helper) -> None:
     """As /tmp is: the system's directory, in which anybody may make one of their own."""
     need_root("be another user")
-    wrap = ("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups")
+    wrap = as_user(4321)
     with tempfile.TemporaryDirectory(prefix="cache-") as folder:
         os.chmod(folder, 0o1777)
         own = Path(folder) / "own"

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root, write
+from kit import EXECUTABLE, HOST, PUBLIC, Helper, as_user, need_root, write
 
 LOGIN = "c2VjcmV0LWNhbmFyeTpwYXNzd29yZA=="
 HINT = "docker-credential-ecr: hint: "
@@ -127,12 +127,11 @@ def test_without_a_home(helper: Helper, config: Path, env: dict[str, str], tmp_p
     # No home in the environment, and none in the system's list of users.
     env.pop("DOCKER_CONFIG")
     env["HOME"] = ""
-    wrap: tuple[str, ...] = ("setpriv", "--reuid", "4321", "--regid", "4321", "--clear-groups")
     need_root("be a user without a home")
     here = tmp_path / "here"
     here.mkdir(mode=0o777)
     here.chmod(0o777)
-    wrap = ("sh", "-c", f'cd {here} && exec "$@"', "-", *wrap)
+    wrap = ("sh", "-c", f'cd {here} && exec "$@"', "-", *as_user(4321))
     done = helper("configure", HOST, wrap=wrap)
     assert (done.status, done.stdout) == (1, "")
     assert "error: there is no home directory for Docker's configuration" in done.stderr

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, ROLE, Helper, Run, entries, login, need, without_keys, write
+from kit import CALL, HOST, ROLE, Helper, Run, as_user, entries, login, need, without_keys, write
 
 REQUEST = json.dumps(
     {
@@ -36,13 +36,8 @@ def free(home: Path) -> tuple[str, ...]:
     need("prlimit")
     if os.geteuid():
         return ()
-    need("setpriv")
     os.chown(home, user(), user())
-    read = "-all,+dac_read_search"
-    return (
-        *("setpriv", f"--reuid={user()}", f"--regid={user()}", "--clear-groups"),
-        *(f"--inh-caps={read}", f"--ambient-caps={read}", "--"),
-    )
+    return as_user(user())
 
 
 @pytest.fixture

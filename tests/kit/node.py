@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +36,19 @@ def build_kept(module: Path, package: str) -> tuple[Path, float]:
     if (folder / name).exists():
         return folder / name, 0.0
     folder.mkdir(parents=True, exist_ok=True)
-    made = build_go(package, folder, f"{name}.{os.getpid()}", module)
-    made.replace(folder / name)  # at once: another run may be building, too
+    with _alone(folder / "lock"):
+        if not (folder / name).exists():
+            made = build_go(package, folder, f"{name}.{os.getpid()}", module)
+            made.replace(folder / name)
     return folder / name, time.monotonic() - begun
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait for whoever builds: several at once would each compile all that the others do."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def build_go(package: str, folder: Path, name: str = "", module: Path = TESTS / "kubelet") -> Path:

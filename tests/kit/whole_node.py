@@ -135,7 +135,7 @@ class WholeNode:
         packaging = self.folder / "packaging"
         if not packaging.exists():
             packaging.mkdir()
-            for path in KUBERNETES.iterdir():
+            for path in filter(Path.is_file, KUBERNETES.iterdir()):
                 text = path.read_text().replace("value: /root", f"value: {self.home}")
                 (packaging / path.name).write_text(text)
         argv = ["sh", str(packaging / "install-node.sh"), "--replace", *options]

@@ -165,7 +165,7 @@ def test_over_an_edited_configuration(place: Place, tmp_path: Path) -> None:
 
     place.script = tmp_path / "next" / "install-node.sh"
     place.script.parent.mkdir()
-    for path in KUBERNETES.glob("*"):
+    for path in filter(Path.is_file, KUBERNETES.iterdir()):
         (place.script.parent / path.name).write_bytes(path.read_bytes())
     shipped = place.script.with_name("credential-provider-config-service-accounts.yaml")
     shipped.write_text(shipped.read_text() + "# of the next version\n")
@@ -304,7 +304,7 @@ def test_the_mirrors_of_config_toml(place: Place, tmp_path: Path, home: Path) ->
     """
     place.script = tmp_path / "packaging" / "install-node.sh"
     place.script.parent.mkdir()
-    for path in KUBERNETES.glob("*"):
+    for path in filter(Path.is_file, KUBERNETES.iterdir()):
         text = path.read_text().replace("value: /root", f"value: {home}")
         (place.script.parent / path.name).write_text(text)
     options = ("--service-accounts", "--executable", str(EXECUTABLE))

@@ -93,6 +93,7 @@ def long_form(config: pytest.Config) -> bool:
     return bool(config.getoption("--proof")) or os.environ.get("PROOF") == "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist's own hook reads the groups, and would come before this one
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what starts a server, keep together what shares one, leave out what is long only."""
     left_out = []

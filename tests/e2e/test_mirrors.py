@@ -28,13 +28,16 @@ def hub(stack: Stack) -> Hub:
 
 @pytest.fixture
 def mirrored(
-    hub: Hub, whole_kubelet: tuple[Path, float], stack: Stack, user: Client, tmp_path: Path
+    hub: Hub,
+    whole_kubelet: tuple[Path, float],
+    stack: Stack,
+    user: Client,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> WholeNode:
     """A node for which the installer has read that config.toml."""
     home = user.home
     write(home / ".config" / "docker-credential-ecr" / "config.toml", MIRROR)
-    folder = tmp_path / "node"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("node")  # short: the kubelet makes sockets there, of 107 bytes
     made = WholeNode(stack, whole_kubelet[0], folder, user.env)
     made.install("--executable", str(EXECUTABLE))
     return made

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
 import os
 import re
-import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from typing import Self
 import pytest
 from fake_aws import FakeAWS
 from kit import EXECUTABLE, HOST, ROLE, Helper, login, need, self_signed, without_keys, write
+from loopback import Handler, Server
 from proxy import Proxy
 
 from docker_credential_ecr import __version__
@@ -29,16 +28,14 @@ NAMES = [
 ]
 
 
-class Registry(http.server.ThreadingHTTPServer):
+class Registry(Server):
     """A registry of one path: ``/v2/``, for whoever brings a token that the loopback AWS issued."""
 
-    daemon_threads = True
-
-    def __init__(self, aws: FakeAWS, context: ssl.SSLContext) -> None:
+    def __init__(self, aws: FakeAWS, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.aws = aws
         self.status = 0  # answered in place of its own, if any
-        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.speak_tls(str(folder / "cert"), str(folder / "key"))
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -49,23 +46,16 @@ class Registry(http.server.ThreadingHTTPServer):
         self.server_close()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: Registry
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         basic = self.headers.get("Authorization", "").removeprefix("Basic ")
         user, _, password = base64.b64decode(basic).decode().partition(":")
         accepted = user == "AWS" and password in self.server.aws.issued
         status = self.server.status or (200 if accepted else 401)
-        self.send_response(status)
-        if status == 302:
-            self.send_header("Location", "https://elsewhere.example.com/")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        elsewhere = {"Location": "https://elsewhere.example.com/"} if status == 302 else {}
+        self.send(status, b"", headers=elsewhere)
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +68,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def registry(aws: FakeAWS, certificate: Path) -> Iterator[Registry]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert", certificate / "key")
-    with Registry(aws, context) as server:
+    with Registry(aws, certificate) as server:
         yield server
 
 

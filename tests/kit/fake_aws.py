@@ -14,17 +14,16 @@ import argparse
 import base64
 import contextlib
 import dataclasses
-import http.server
 import json
 import re
 import secrets
 import socket
-import socketserver
-import ssl
 import threading
 import time
 import urllib.parse
 from typing import Any, Self
+
+from loopback import Handler, Server
 
 ACCOUNT = "123456789012"
 # The beginning of a region's name, and the domain of its registries.
@@ -101,11 +100,7 @@ class FakeAWS:
         self._server = _Server((host, port), _Handler)
         self._server.aws = self
         if tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*tls)
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
+            self._server.speak_tls(*tls)
         self.port: int = self._server.server_address[1]
         self.url = f"{'https' if tls else 'http'}://{host}:{self.port}"
 
@@ -185,32 +180,16 @@ class FakeAWS:
         return f"ASIA{number:04}{who}", f"SECRET-CANARY-{secrets.token_hex(8)}", token, end
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class _Server(Server):
     aws: FakeAWS
-    daemon_threads = True
-    request_queue_size = 512
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Clients go away in the middle: that is what is tested."""
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        if isinstance(request, ssl.SSLSocket):
-            try:
-                request.do_handshake()
-            except OSError:
-                self.shutdown_request(request)
-                return
-        socketserver.ThreadingMixIn.process_request_thread(self, request, client_address)
 
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one write for an answer, as AWS's: two would wait for a delayed ACK, 40 ms
-    disable_nagle_algorithm = True
+class _Handler(Handler):
+    kind = "application/x-amz-json-1.1"
     server: _Server
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         self._serve()
@@ -223,13 +202,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         aws = self.server.aws
         path = urllib.parse.urlsplit(self.path)
         if path.path == "/_calls":
-            self._send(200, json.dumps([dataclasses.asdict(c) for c in aws.calls]).encode())
+            self.send(200, json.dumps([dataclasses.asdict(c) for c in aws.calls]).encode())
             return
         if path.path == "/_fault":
             how = json.loads(body)
             operation = how.pop("operation", None)
             aws.reset() if operation is None else aws.fault(operation, **how)
-            self._send(200, b"{}")
+            self.send(200, b"{}")
             return
         form = dict(urllib.parse.parse_qsl(body.decode("utf-8", "replace")))
         operation = self._operation(path.path, form)
@@ -251,7 +230,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         answer = getattr(self, f"_answer_{operation}", None)
         if answer is None:
-            self._send(404, b"{}")
+            self.send(404, b"{}")
         else:
             answer(call, form)
 
@@ -270,7 +249,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             if fault.endless:
                 self._pour(fault, body)
             else:
-                self._send(fault.status, body, fault.kind, fault.headers)
+                self.send(fault.status, body, fault.kind, fault.headers)
         else:
             time.sleep(fault.delay)
             if fault.delay and not fault.code:
@@ -314,23 +293,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.wfile.flush()
                 self.server.aws.sent += len(body)
 
-    def _send(
-        self,
-        status: int,
-        body: bytes,
-        kind: str = "application/x-amz-json-1.1",
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            for name, value in (headers or {}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-            self.wfile.flush()
-
     def _fail(self, operation: str, fault: Fault) -> None:
         code = fault.code or "InternalFailure"
         if operation in ("AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"):
@@ -339,10 +301,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 f"<Type>Sender</Type><Code>{code}</Code><Message>{fault.message}</Message>"
                 "</Error><RequestId>1</RequestId></ErrorResponse>"
             )
-            self._send(fault.status, xml.encode(), "text/xml", fault.headers)
+            self.send(fault.status, xml.encode(), "text/xml", fault.headers)
         else:
             body = {"__type": code, "message": fault.message}
-            self._send(fault.status, json.dumps(body).encode(), headers=fault.headers)
+            self.send(fault.status, json.dumps(body).encode(), headers=fault.headers)
 
     def _token(self, call: Call) -> dict[str, object]:
         aws = self.server.aws
@@ -359,10 +321,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             **self._token(call),
             "proxyEndpoint": endpoint or f"https://{ACCOUNT}.dkr.ecr.{call.region}.{domain}",
         }
-        self._send(200, json.dumps({"authorizationData": [data]}).encode())
+        self.send(200, json.dumps({"authorizationData": [data]}).encode())
 
     def _answer_PublicGetAuthorizationToken(self, call: Call, _: dict[str, str]) -> None:
-        self._send(200, json.dumps({"authorizationData": self._token(call)}).encode())
+        self.send(200, json.dumps({"authorizationData": self._token(call)}).encode())
 
     def _sts(self, operation: str, result: str) -> None:
         xml = (
@@ -370,7 +332,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             f"<{operation}Result>{result}</{operation}Result>"
             f"<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></{operation}Response>"
         )
-        self._send(200, xml.encode(), "text/xml")
+        self.send(200, xml.encode(), "text/xml")
 
     def _role_credentials(self, form: dict[str, str]) -> str:
         arn = form.get("RoleArn", "")
@@ -398,10 +360,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
 
     def _answer_MetadataToken(self, _: Call, __: dict[str, str]) -> None:
-        self._send(200, b"metadata-token", "text/plain")
+        self.send(200, b"metadata-token", "text/plain")
 
     def _answer_MetadataRole(self, _: Call, __: dict[str, str]) -> None:
-        self._send(200, ROLE.encode(), "text/plain")
+        self.send(200, ROLE.encode(), "text/plain")
 
     def _answer_MetadataCredentials(self, _: Call, __: dict[str, str]) -> None:
         key, secret, token, end = self.server.aws.new_credentials("instance")
@@ -414,7 +376,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "Token": token,
             "Expiration": end,
         }
-        self._send(200, json.dumps(document).encode(), "application/json")
+        self.send(200, json.dumps(document).encode(), "application/json")
 
     def _answer_ContainerCredentials(self, _: Call, __: dict[str, str]) -> None:
         key, secret, token, end = self.server.aws.new_credentials("container")
@@ -424,7 +386,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "Token": token,
             "Expiration": end,
         }
-        self._send(200, json.dumps(document).encode(), "application/json")
+        self.send(200, json.dumps(document).encode(), "application/json")
 
     def _answer_GetRoleCredentials(self, _: Call, __: dict[str, str]) -> None:
         key, secret, token, _end = self.server.aws.new_credentials("sso")
@@ -437,11 +399,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 "expiration": milliseconds,
             }
         }
-        self._send(200, json.dumps(document).encode(), "application/json")
+        self.send(200, json.dumps(document).encode(), "application/json")
 
     def _answer_CreateToken(self, _: Call, __: dict[str, str]) -> None:
         document = {"accessToken": "SSO-CANARY", "tokenType": "Bearer", "expiresIn": 3600}
-        self._send(200, json.dumps(document).encode(), "application/json")
+        self.send(200, json.dumps(document).encode(), "application/json")
 
 
 def main() -> None:

@@ -10,13 +10,13 @@ LAYOUT is an OCI layout, whose one image every repository has under every tag.
 
 from __future__ import annotations
 
-import http.server
 import json
-import ssl
 import sys
 import urllib.parse
 from pathlib import Path
 from typing import Any
+
+from loopback import Handler, Server
 
 AUTH, REGISTRY = "auth.docker.io", "registry-1.docker.io"
 NAMES = ("docker.io", "index.docker.io", AUTH, REGISTRY)
@@ -24,41 +24,31 @@ ADDRESS = "127.0.0.5"
 _ANONYMOUS = "anonymous-token"
 
 
-class Hub(http.server.ThreadingHTTPServer):
+class Hub(Server):
     """The server: ``seen`` is each request's host, method, path, and how it was vouched for."""
-
-    daemon_threads = True
 
     def __init__(self, address: str, certificate: str, key: str, layout: Path) -> None:
         super().__init__((address, 443), _Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self.socket = context.wrap_socket(
-            self.socket, server_side=True, do_handshake_on_connect=False
-        )
+        self.speak_tls(certificate, key)
         self.blobs = layout / "blobs" / "sha256"
         (entry,) = json.loads((layout / "index.json").read_text())["manifests"]
         self.manifest: dict[str, Any] = entry
         self.seen: list[dict[str, str]] = []
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: Hub
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         host = self.headers["Host"].partition(":")[0]
         path = urllib.parse.urlsplit(self.path).path
         form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         if path == "/_seen":
-            self._send(200, json.dumps(self.server.seen).encode(), "application/json")
+            self.send(200, json.dumps(self.server.seen).encode())
             return
         if path == "/_forget":
             self.server.seen.clear()
-            self._send(200, b"{}", "application/json")
+            self.send(200, b"{}")
             return
         vouched = self.headers.get("Authorization", "")
         password = "".join(urllib.parse.parse_qs(form).get("password", []))
@@ -68,7 +58,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._token(vouched, password)
         elif vouched != f"Bearer {_ANONYMOUS}":
             challenge = f'Bearer realm="https://{AUTH}/token",service="registry.docker.io"'
-            self._send(401, b"{}", "application/json", challenge)
+            self.send(401, b"{}", headers={"WWW-Authenticate": challenge})
         else:
             self._image(path)
 
@@ -76,10 +66,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _token(self, vouched: str, password: str) -> None:
         if vouched or password:
-            self._send(401, b'{"details":"incorrect username or password"}', "application/json")
+            self.send(401, b'{"details":"incorrect username or password"}')
         else:
             answer = {"token": _ANONYMOUS, "access_token": _ANONYMOUS}
-            self._send(200, json.dumps(answer).encode(), "application/json")
+            self.send(200, json.dumps(answer).encode())
 
     def _image(self, path: str) -> None:
         kind, _, reference = path.rpartition("/")
@@ -87,27 +77,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             reference = self.server.manifest["digest"]
         blob = self.server.blobs / reference.removeprefix("sha256:")
         if path == "/v2/":
-            self._send(200, b"{}", "application/json")
+            self.send(200, b"{}")
         elif not blob.is_file():
-            self._send(404, b"{}", "application/json")
+            self.send(404, b"{}")
         else:
             is_manifest = kind.endswith("/manifests")
             media = self.server.manifest["mediaType"] if is_manifest else "application/octet-stream"
-            self._send(200, blob.read_bytes(), media, digest=reference)
-
-    def _send(
-        self, status: int, body: bytes, kind: str, challenge: str = "", digest: str = ""
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        if challenge:
-            self.send_header("WWW-Authenticate", challenge)
-        if digest:
-            self.send_header("Docker-Content-Digest", digest)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+            self.send(200, blob.read_bytes(), media, {"Docker-Content-Digest": reference})
 
 
 if __name__ == "__main__":

@@ -10,36 +10,29 @@ which runs. ``GET /_pulls`` lists who pulled what.
 from __future__ import annotations
 
 import base64
-import http.server
 import json
-import ssl
 import sys
 import threading
 from pathlib import Path
 
 from fake_aws import FakeAWS
+from loopback import Handler, Server
 from stack import OF_ROLES, write_image
 
 ADDRESS, AWS_PORT = "127.0.0.7", 8080
 NODE_KEY = "AKIATEST"
+_BLOB, _DIGEST = "application/octet-stream", "Docker-Content-Digest"
 _ROLE = len("ASIA0001")  # characters before the role's name in an access key of FakeAWS's
 
 
-class Registry(http.server.ThreadingHTTPServer):
+class Registry(Server):
     """The registry: ``pulls`` are a repository and an identity each."""
-
-    daemon_threads = True
-    request_queue_size = 128
 
     def __init__(
         self, aws: FakeAWS, certificate: str, key: str, folder: Path, busybox: Path
     ) -> None:
         super().__init__((ADDRESS, 443), _Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        self.socket = context.wrap_socket(
-            self.socket, server_side=True, do_handshake_on_connect=False
-        )
+        self.speak_tls(certificate, key)
         self.aws = aws
         self.folder = folder
         self.busybox = busybox
@@ -65,21 +58,17 @@ class Registry(http.server.ThreadingHTTPServer):
         return "node" if access_key == NODE_KEY else access_key[_ROLE:]
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
     server: Registry
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_GET(self) -> None:
         if self.path == "/_pulls":
-            self._send(200, json.dumps(self.server.pulls).encode(), "application/json")
+            self.send(200, json.dumps(self.server.pulls).encode())
             return
         who = self.server.who(self.headers.get("Authorization", ""))
         if not who:
             realm = f'Basic realm="https://{OF_ROLES}/",service="ecr.amazonaws.com"'
-            self._send(401, b"{}", "application/json", challenge=realm)
+            self.send(401, b"{}", headers={"WWW-Authenticate": realm})
             return
         repository, _, rest = self.path.removeprefix("/v2/").partition("/manifests/")
         if rest:
@@ -88,9 +77,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         repository, _, digest = self.path.removeprefix("/v2/").partition("/blobs/sha256:")
         blob = self.server.image(repository) / "blobs" / "sha256" / digest if digest else Path("/-")
         if blob.is_file():
-            self._send(200, blob.read_bytes(), "application/octet-stream", f"sha256:{digest}")
+            self.send(200, blob.read_bytes(), _BLOB, {_DIGEST: f"sha256:{digest}"})
         else:
-            self._send(200 if self.path == "/v2/" else 404, b"{}", "application/json")
+            self.send(200 if self.path == "/v2/" else 404, b"{}")
 
     do_HEAD = do_GET
 
@@ -98,28 +87,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         allowed = repository.split("/")[1]
         if allowed not in (who, "all"):
             denied = {"errors": [{"code": "DENIED", "message": "not authorized to pull"}]}
-            self._send(403, json.dumps(denied).encode(), "application/json")
+            self.send(403, json.dumps(denied).encode())
             return
         if not reference.startswith("sha256:"):
             self.server.pulls.append((repository, who))
         layout = self.server.image(repository)
         (entry,) = json.loads((layout / "index.json").read_text())["manifests"]
         data = (layout / "blobs" / "sha256" / entry["digest"][7:]).read_bytes()
-        self._send(200, data, entry["mediaType"], entry["digest"])
-
-    def _send(
-        self, status: int, body: bytes, kind: str, digest: str = "", challenge: str = ""
-    ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        if challenge:
-            self.send_header("WWW-Authenticate", challenge)
-        if digest:
-            self.send_header("Docker-Content-Digest", digest)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        self.send(200, data, entry["mediaType"], {_DIGEST: entry["digest"]})
 
 
 def main() -> None:

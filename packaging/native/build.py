@@ -31,6 +31,8 @@ ARCHITECTURES = ("x86_64", "aarch64")
 CLOCK = TREE / "tests" / "native" / "clock.c"
 CLOCK_WRAPS = ("clock_gettime", "time", "gettimeofday")
 NAME = "docker-credential-ecr"
+# Where sources, the compiler and what was compiled are kept.
+FOLDER = Path(os.environ.get("NATIVE_FOLDER", str(TREE / ".native")))
 
 
 class Steps:
@@ -186,7 +188,7 @@ def main() -> None:
     parser.add_argument(
         "--folder",
         type=Path,
-        default=Path(os.environ.get("NATIVE_FOLDER", str(TREE / ".native"))),
+        default=FOLDER,
         help="where sources and what was compiled are kept",
     )
     parser.add_argument(

@@ -20,11 +20,10 @@ import sys
 import zipfile
 from pathlib import Path
 
-import build_compile
-
 import build
+import build_compile
+from build import NAME
 
-NAME = "docker-credential-ecr"
 PLATFORMS = {
     "x86_64": ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "musllinux_1_1_x86_64"),
     "aarch64": ("manylinux_2_17_aarch64", "manylinux2014_aarch64", "musllinux_1_1_aarch64"),
@@ -92,7 +91,7 @@ def main() -> None:
     parser.add_argument(
         "--folder",
         type=Path,
-        default=Path(os.environ.get("NATIVE_FOLDER", str(build.TREE / ".native"))),
+        default=build.FOLDER,
         help="where the compiler is kept",
     )
     options = parser.parse_args()

@@ -28,12 +28,13 @@ HERE = Path(__file__).parent
 TREE = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(TREE / "packaging" / "native")]
 
-import embedded  # noqa: E402 - found by the line above
+import build  # noqa: E402 - found by the line above
+import embedded  # noqa: E402
 import sbom  # noqa: E402
+from build import NAME  # noqa: E402
 from cyclonedx.schema import SchemaVersion  # noqa: E402
 from cyclonedx.validation.json import JsonStrictValidator  # noqa: E402
 
-NAME = "docker-credential-ecr"
 # A name of RFC 2606's: the project has no address yet.
 MAINTAINER = "docker-credential-ecr contributors <contributors@docker-credential-ecr.invalid>"
 SUMMARY = "Docker credential helper for Amazon ECR"
@@ -43,8 +44,8 @@ ECR for a token, keeps it for its life, and answers from the disk meanwhile.
 One static executable: it needs no Python, no library and no configuration.
 """
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-DATED = "2026-01-01T00:00:00Z"  # as build.EPOCH: packages that are made again are equal
-EPOCH = 1767225600  # the same, in seconds
+EPOCH = int(build.EPOCH)  # seconds: packages that are made again are equal
+DATED = "2026-01-01T00:00:00Z"  # the same
 DATED_RFC = "Thu, 01 Jan 2026 00:00:00 +0000"  # the same, as Debian's changelogs write it
 CHANGELOG = """\
 {name} ({version}-1) unstable; urgency=medium
@@ -260,7 +261,7 @@ def main() -> None:
     parser.add_argument(
         "--folder",
         type=Path,
-        default=Path(os.environ.get("NATIVE_FOLDER", str(TREE / ".native"))),
+        default=build.FOLDER,
         help="where it was built",
     )
     parser.add_argument("--into", type=Path, default=TREE / "dist", help="where packages come to")

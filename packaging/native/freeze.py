@@ -69,9 +69,7 @@ class Module(NamedTuple):
         source = freeze_changes.changed(self.name, self.path.read_text(encoding="utf-8"))
         tree = ast.parse(source, self.file)
         if any(isinstance(node, ast.Name) and node.id == "__file__" for node in ast.walk(tree)):
-            place = next(
-                (at for at, node in enumerate(tree.body) if not _goes_first(node)), len(tree.body)
-            )
+            place = freeze_lazy.start(tree)
             tree.body[place:place] = ast.parse(f"__file__ = {self.file!r}").body
         return tree
 
@@ -81,16 +79,9 @@ class Module(NamedTuple):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                parents = self.package.split(".")[: 1 - node.level or None] if node.level else []
-                base = ".".join([*parents, *([node.module] if node.module else [])])
+                base = freeze_lazy.absolute(node, self.package)
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
-
-
-def _goes_first(node: ast.stmt) -> bool:
-    """Whether nothing may come before ``node``: a docstring, and imports from __future__."""
-    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return is_text or (isinstance(node, ast.ImportFrom) and node.module == "__future__")
 
 
 class Freezer:

@@ -40,16 +40,22 @@ def lazy(tree: ast.Module, name: str, package: str, starred: Collection[str]) ->
         return 0
     _Later(rows).visit(tree)
     _drop(tree, rows)
-    start = next((at for at, node in enumerate(tree.body) if not _goes_first(node)), len(tree.body))
     head = (
         f"import _lazy\n{TABLE} = _lazy.Table(__name__, {rows!r})\n__getattr__ = {TABLE}.attribute"
     )
-    tree.body[start:start] = ast.parse(head).body
+    place = start(tree)
+    tree.body[place:place] = ast.parse(head).body
     ast.fix_missing_locations(tree)
     return len(rows)
 
 
+def start(tree: ast.Module) -> int:
+    """Return the place in a module's body before which nothing may come."""
+    return next((at for at, node in enumerate(tree.body) if not _goes_first(node)), len(tree.body))
+
+
 def _goes_first(node: ast.stmt) -> bool:
+    """Whether nothing may come before ``node``: a docstring, and imports from __future__."""
     is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return is_text or (isinstance(node, ast.ImportFrom) and node.module == "__future__")
 
@@ -94,7 +100,7 @@ def _imports(tree: ast.Module, package: str) -> Rows:
                 if bound not in used:
                     eager.add(bound)  # for what its import does
         elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
-            base = _absolute(node, package)
+            base = absolute(node, package)
             for alias in node.names:
                 if alias.name != "*":
                     found.setdefault(alias.asname or alias.name, []).append((base, alias.name))
@@ -106,7 +112,8 @@ def _imports(tree: ast.Module, package: str) -> Rows:
     }
 
 
-def _absolute(node: ast.ImportFrom, package: str) -> str:
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    """Return the module of which an import in ``package`` takes something."""
     if not node.level:
         return node.module or ""
     parents = package.split(".")[: 1 - node.level or None]

@@ -11,7 +11,9 @@ from .rule import Mirror, Rule
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 _ROLE_SECONDS = range(900, 43200 + 1)  # DurationSeconds of sts:AssumeRole, in seconds
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_*")
@@ -74,10 +76,7 @@ def checked(path: str, document: "dict[str, Any]") -> tuple[list[Rule], str | No
     with_place = _Place(path)
     with_place.check("the file", _only, document, ("registry", "mirror", "fallback"))
     rules = with_place.check_all("registry", document, _CHECKS, _rule)
-    mirrors: list[Mirror] = []
-    with_place.check_all(
-        "mirror", document, _MIRROR_CHECKS, lambda values: mirrors.append(_mirror(values, mirrors))
-    )
+    mirrors = with_place.check_all("mirror", document, _MIRROR_CHECKS, _mirror)
     fallback = with_place.check("[fallback]", _table, document.get("fallback", {}))
     with_place.check("[fallback]", _only, fallback, ("helper",))
     helper = None
@@ -104,11 +103,11 @@ class _Place:
         kind: str,
         document: "Mapping[str, Any]",
         checks: "Mapping[str, Callable[[object], Any]]",
-        make: "Callable[[dict[str, Any]], Any]",
-    ) -> "list[Any]":
-        """Return what ``make`` makes of the values of each table of a ``kind``."""
+        make: "Callable[[dict[str, Any], Sequence[Any]], T]",
+    ) -> "list[T]":
+        """Return what ``make`` makes of each table of a ``kind``: of its values, and those before."""
         tables = self.check("the file", _tables, kind, document.get(kind, []))
-        made = []
+        made: list[T] = []
         for number, table in enumerate(tables, 1):
             place = f"[[{kind}]] number {number}"
             self.check(place, _only, table, checks)
@@ -117,7 +116,7 @@ class _Place:
                 for name, check in checks.items()
                 if name in table
             }
-            made.append(self.check(place, make, values))
+            made.append(self.check(place, make, values, made))
         return made
 
 
@@ -145,7 +144,7 @@ def _only(table: "Mapping[str, Any]", allowed: "Sequence[str] | Mapping[str, Any
             )
 
 
-def _rule(values: "dict[str, Any]") -> Rule:
+def _rule(values: "dict[str, Any]", _: "Sequence[Rule]") -> Rule:
     if "match" not in values:
         raise _Fault(
             'lacks "match"', 'say which hosts it is for, as in match = "*.dkr.ecr.*.amazonaws.com"'

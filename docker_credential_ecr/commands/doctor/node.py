@@ -14,6 +14,7 @@ from .context import ERROR, OK, WARNING, Finding, Skip, our_settings, server
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from subprocess import CompletedProcess
 
     from ...rule import Mirror
     from .context import Context
@@ -95,19 +96,26 @@ def environ(context: "Context") -> dict[str, str]:
 
 def _is_ours(path: str) -> bool:
     """Whether the executable speaks as we do when it is asked for nothing."""
+    done = _said(path)
+    return done is not None and (
+        b"docker-credential-ecr: error: no request on stdin" in done.stderr
+    )
+
+
+def _said(*argv: str) -> "CompletedProcess[bytes] | None":
+    """Return what an executable that the kubelet runs says to no request, or ``None``."""
     import subprocess
 
     try:
-        done = subprocess.run(  # noqa: S603 - what the kubelet runs, and as it does
-            [path],
+        return subprocess.run(  # noqa: S603 - what the kubelet runs, and as it does
+            argv,
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=probe.PATIENCE,
             check=False,
         )
     except (OSError, subprocess.SubprocessError):
-        return False
-    return b"docker-credential-ecr: error: no request on stdin" in done.stderr
+        return None
 
 
 # The checks.
@@ -222,21 +230,11 @@ def _fault_of_owner(path: str) -> tuple[str, str] | None:
 
 def _version_of(path: str) -> str:
     """Return the version of an executable under Docker's name: under the kubelet's it says none."""
-    import subprocess
-
     if not os.path.basename(path).startswith("docker-credential-"):
         return ""
-    try:
-        done = subprocess.run(  # noqa: S603 - what the kubelet runs
-            [path, "version"],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=probe.PATIENCE,
-            check=True,
-        )
-        return one_line(done.stdout.decode("ascii", "replace").split()[-1])
-    except (OSError, subprocess.SubprocessError, IndexError):
-        return ""
+    done = _said(path, "version")
+    words = done.stdout.decode("ascii", "replace").split() if done and not done.returncode else []
+    return one_line(words[-1]) if words else ""
 
 
 def images(context: "Context") -> "Iterator[Finding]":

@@ -93,9 +93,8 @@ def long_form(config: pytest.Config) -> bool:
     return bool(config.getoption("--proof")) or os.environ.get("PROOF") == "1"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist's own hook reads the groups, and would come before this one
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what starts a server, keep together what shares one, leave out what is long only."""
+    """Mark what starts a server, leave out what is long only."""
     left_out = []
     if NATIVE:
         mark_one_only(items)
@@ -103,10 +102,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         used = set(getattr(item, "fixturenames", ()))
         if used & SERVERS:
             item.add_marker("server")
-        for shared in ("stack", "kubelet"):  # a fixture of the session that takes long to make
-            if shared in used:
-                item.add_marker(pytest.mark.xdist_group(shared))
-                break
         mark = item.get_closest_marker("proof")
         if mark is not None and mark.kwargs.get("only") and not long_form(config):
             left_out.append(item)

@@ -43,13 +43,11 @@ def documents(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.xdist_group("kubelet")
 def test_the_manifest_is_what_the_chart_says(helm: Path) -> None:
     """daemonset.yaml is the chart with its own values: one fact, written down for those without helm."""
     assert documents((KUBERNETES / "daemonset.yaml").read_text()) == documents(rendered(helm))
 
 
-@pytest.mark.xdist_group("kubelet")
 @pytest.mark.parametrize("mode", MODES)
 def test_kubernetes_takes_the_chart(
     helm: Path, kubernetes: Path, tmp_path: Path, mode: str

@@ -7,7 +7,6 @@ import json
 import subprocess
 from pathlib import Path
 
-import pytest
 from fake_aws import FakeAWS
 from kit import HOST, OTHER_REGION, PUBLIC, Helper
 from node import KUBERNETES, kubernetes_says
@@ -15,7 +14,6 @@ from node import KUBERNETES, kubernetes_says
 PULL_SECRET = KUBERNETES / "image-pull-secret.yaml"
 
 
-@pytest.mark.xdist_group("kubelet")
 def test_the_manifest_is_kubernetes_own(kubernetes: Path) -> None:
     """Each document is decoded strictly, and validated as the API server does."""
     said = kubernetes_says(kubernetes, PULL_SECRET)
@@ -23,7 +21,6 @@ def test_the_manifest_is_kubernetes_own(kubernetes: Path) -> None:
     assert said["kinds"] == ["ServiceAccount", "Role", "RoleBinding", "CronJob"]
 
 
-@pytest.mark.xdist_group("kubelet")
 def test_a_wrong_field_is_seen(kubernetes: Path, tmp_path: Path) -> None:
     """The judge judges: a misspelt field, and a mount of a volume that is not there."""
     text = PULL_SECRET.read_text()
@@ -41,7 +38,6 @@ def test_a_wrong_field_is_seen(kubernetes: Path, tmp_path: Path) -> None:
         assert "unknown field" in done.stderr or "Not found" in done.stderr
 
 
-@pytest.mark.xdist_group("kubelet")
 def test_the_role_is_for_one_secret(kubernetes: Path) -> None:
     """What kubectl patch does is allowed, for that secret; nothing else is, nor for another."""
     name = "ecr-pull"
@@ -64,7 +60,6 @@ def test_the_role_is_for_one_secret(kubernetes: Path) -> None:
     assert said == [True] * len(allowed) + [False] * len(refused)
 
 
-@pytest.mark.xdist_group("kubelet")
 def test_what_the_job_writes_patches_the_secret(
     kubernetes: Path, aws: FakeAWS, helper: Helper, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from hang import Hang
 from kit import CALL, HOST, HOUR, PATIENCE, Helper, give, make_due, until
 
 CLAIM = f".{NAME}.renewal"
-CLAIM_LIMIT = 1800  # seconds, keeping.CLAIM_LIMIT
+CLAIM_LIMIT = 1800  # seconds, claims.CLAIM_LIMIT
 AGE = 10  # seconds before now in which a claim is one that was just made
 
 

@@ -19,10 +19,10 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define FRONTS ".fronts"  /* keeping.FRONTS */
+#define FRONTS ".fronts"  /* claims.FRONTS */
 #define VARIABLE "DOCKER_CREDENTIAL_ECR_FRONT"  /* herd.VARIABLE */
-#define TIMEOUT 25        /* seconds, renewal.TIMEOUT */
-#define TIMEOUT_LIMIT 600 /* seconds, renewal.TIMEOUT_LIMIT */
+#define TIMEOUT 25        /* seconds, deadline.TIMEOUT */
+#define TIMEOUT_LIMIT 600 /* seconds, deadline.TIMEOUT_LIMIT */
 #define LOCK_SHARE 0.35   /* of the time-out, renewal.LOCK_SHARE */
 #define TICK 250000       /* microseconds between two looks at the clock */
 #define PATIENCE 2.0      /* seconds after which a person is told, deadline.PATIENCE */

@@ -1,4 +1,4 @@
-/* The renewal behind an answer: what keeping.claim, schedule.pause and behind.start do. */
+/* The renewal behind an answer: what claims.claim, schedule.pause and behind.start do. */
 
 #include "front.h"
 
@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CLAIM_LIMIT 1800.0 /* seconds that a claim lasts at most, keeping.CLAIM_LIMIT */
-#define NEWBORN 10.0       /* seconds in which a claim gets its time, keeping._NEWBORN */
+#define CLAIM_LIMIT 1800.0 /* seconds that a claim lasts at most, claims.CLAIM_LIMIT */
+#define NEWBORN 10.0       /* seconds in which a claim gets its time, claims._NEWBORN */
 #define PAUSE_SHARE 16     /* schedule._PAUSE_FROM: of what is left of a token; _PAUSE_TO is twice it */
 #define PAUSE_LEAST 10.0   /* seconds, schedule._PAUSE_LEAST */
 #define LEAVE 1000         /* milliseconds after an answer, tokens.LEAVE: clients wait until we have left */

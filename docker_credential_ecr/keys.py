@@ -105,7 +105,7 @@ class _Place:
         checks: "Mapping[str, Callable[[object], Any]]",
         make: "Callable[[dict[str, Any], Sequence[Any]], T]",
     ) -> "list[T]":
-        """Return what ``make`` makes of each table of a ``kind``: of its values, and those before."""
+        """Return what ``make`` makes of each table of a ``kind``, its values and those before."""
         tables = self.check("the file", _tables, kind, document.get(kind, []))
         made: list[T] = []
         for number, table in enumerate(tables, 1):

@@ -19,7 +19,20 @@ import pytest
 from fake_aws import FakeAWS
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import CALL, HOST, HOUR, LIFE, PATIENCE, Helper, age_all, entries, login, until
+from kit import (
+    CALL,
+    EXECUTABLE,
+    HOST,
+    HOUR,
+    INSTALLED,
+    LIFE,
+    PATIENCE,
+    Helper,
+    age_all,
+    entries,
+    login,
+    until,
+)
 
 from docker_credential_ecr import schedule
 
@@ -48,9 +61,13 @@ def at(aws: FakeAWS, env: dict[str, str], faketime: dict[str, str]) -> Move:
 
 
 @pytest.fixture
-def renewals(env: dict[str, str]) -> Renewals:
-    """Return what tells the ids of the processes that renew this user's token behind an answer."""
+def renewals(env: dict[str, str], helper: Helper) -> Renewals:
+    """Return what tells the ids of the processes that renew this user's token behind an answer.
+
+    They lead sessions of their own, and run one of the two executables.
+    """
     home = f"HOME={env['HOME']}".encode()
+    program = str(helper.path).encode()
 
     def running() -> list[str]:
         found = []
@@ -60,8 +77,9 @@ def renewals(env: dict[str, str]) -> Renewals:
                     words = file.read().split(b"\0")
                 with open(path.replace("cmdline", "environ"), "rb") as file:
                     ours = home in file.read().split(b"\0")
-                if ours and b"renew" in words and HOST.encode() in words:
-                    found.append(path.split("/")[2])
+                process = path.split("/")[2]
+                if ours and program in words and os.getsid(int(process)) == int(process):
+                    found.append(process)
         return found
 
     return running
@@ -499,7 +517,7 @@ def test_a_renewal_that_cannot_be_claimed_costs_nothing(
 def test_a_renewal_shows_no_secret_in_its_arguments(
     aws: FakeAWS, helper: Helper, cache: Path, renewals: Renewals
 ) -> None:
-    """What the process list shows of a renewal is the host and a time."""
+    """What the process list shows of a renewal is the host and a time; natively, its caller's words."""
     helper.get()
     age_all(cache, DUE)
     aws.fault(CALL, hang=True)
@@ -511,9 +529,11 @@ def test_a_renewal_shows_no_secret_in_its_arguments(
         words = file.read().rstrip("\0").split("\0")
     aws.clear()
 
-    assert words[-3:-1] == ["renew", HOST]
-    assert words[-1].isdecimal()
-    assert str(helper.path) in words
+    if EXECUTABLE != INSTALLED:
+        assert words == [str(helper.path), "get"]
+    else:
+        assert words[-4:-1] == [str(helper.path), "renew", HOST]
+        assert words[-1].isdecimal()
     until(lambda: not renewals())
 
 

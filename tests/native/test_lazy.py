@@ -42,7 +42,7 @@ class Package:
         done = subprocess.run(
             [
                 sys.executable,
-                "-I",
+                "-IS",  # without what the tests measure themselves with: it imports, too
                 "-c",
                 f"import sys; sys.path.insert(0, {str(self.folder)!r})\n{text}",
             ],

@@ -6,18 +6,23 @@ import json
 from pathlib import Path
 
 import pytest
-from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_REGION, PUBLIC, Run, need
+from kit import ELSEWHERE, EXECUTABLE, HOST, OTHER_REGION, PUBLIC, TESTS, Run, need
+from node import build_kept
 from stack import Client, docker_clients
 
 AWS_HELPER = "docker-credential-ecr-login"
+AWS_MODULE = f"github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/{AWS_HELPER}"
 
 
-@pytest.fixture
-def migrant(docker_user: Client) -> Client:
+@pytest.fixture(params=["Debian's 0.6.0", "0.12.0"])
+def migrant(docker_user: Client, request: pytest.FixtureRequest) -> Client:
     """A user of AWS's helper, who has us on PATH too, and can uninstall either."""
     folder = only(docker_user)
     folder.mkdir()
-    (folder / AWS_HELPER).symlink_to(need(AWS_HELPER))
+    theirs = need(AWS_HELPER)
+    if request.param == "0.12.0":
+        theirs = str(build_kept(TESTS / "kubelet", AWS_MODULE)[0])
+    (folder / AWS_HELPER).symlink_to(theirs)
     (folder / EXECUTABLE.name).symlink_to(EXECUTABLE)
     docker_user.env["SSL_CERT_FILE"] = str(docker_user.stack.bundle)
     return docker_user

@@ -9,7 +9,7 @@ wherever that can show it.
     tests/ecr/         AWS: endpoints, sources of an identity, failures and what is said of them
     tests/tokens/      serve or renew: the ages of a token, herds
     tests/protocol/    Docker's protocol, and the fallback for what is not ECR
-    tests/kubelet/     the kubelet's protocol, and its own plugin code (a Go module)
+    tests/kubelet/     the kubelet's protocol; its own plugin code, and nodeadm's (Go modules)
     tests/helm/        a Go module that pins Helm, for tests/kubelet/test_fleet.py
     tests/commands/    what people type
     tests/program/     what holds for the whole: start-up, secrets, packaging, README

@@ -10,13 +10,17 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from kit import EXECUTABLE, TESTS, TREE, missing
+from kit import ACCOUNT, EXECUTABLE, REGISTRIES, TESTS, TREE, missing
+
+from docker_credential_ecr import registry
 
 KUBERNETES = TREE / "packaging" / "kubernetes"
+BUILT = TESTS / "kubelet" / ".built"  # what takes minutes to build
 
 
 def build_kubelet(folder: Path) -> Path:
@@ -25,21 +29,31 @@ def build_kubelet(folder: Path) -> Path:
 
 
 def build_kept(module: Path, package: str) -> tuple[Path, float]:
-    """Return a command that a Go module requires, and the seconds of its building: 0 if it is there.
-
-    It takes minutes the first time; kept beside the module, for each state of go.mod and go.sum.
-    """
-    sources = b"".join((module / name).read_bytes() for name in ("go.mod", "go.sum"))
-    folder = module / ".built" / hashlib.sha256(sources).hexdigest()[:12]
+    """Return a command that a Go module requires, and the seconds of its building: see ``keep``."""
     name = package.rpartition("/")[2]
+
+    def make(made: Path) -> None:
+        build_go(package, made.parent, made.name, module)
+
+    return keep(name, [module / "go.mod", module / "go.sum"], make)
+
+
+def keep(name: str, sources: Sequence[Path], make: Callable[[Path], object]) -> tuple[Path, float]:
+    """Return the file that ``make`` makes at a path, and the seconds it took: 0 if it is there.
+
+    It takes minutes the first time; kept for each state of ``sources``.
+    """
+    state = b"".join(path.read_bytes() for path in sources)
+    folder = BUILT / hashlib.sha256(state).hexdigest()[:12]
     begun = time.monotonic()
     if (folder / name).exists():
         return folder / name, 0.0
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder / "lock"):
         if not (folder / name).exists():
-            made = build_go(package, folder, f"{name}.{os.getpid()}", module)
-            made.replace(folder / name)
+            making = folder / f"{name}.{os.getpid()}"
+            make(making)
+            making.replace(folder / name)
     return folder / name, time.monotonic() - begun
 
 
@@ -51,15 +65,25 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def build_go(package: str, folder: Path, name: str = "", module: Path = TESTS / "kubelet") -> Path:
-    """Build a command of a Go module: ``.``, one of its folders, or a required one's."""
+def find_go() -> str:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
         missing("go is not installed")
+    return go
+
+
+def build_go(
+    package: str,
+    folder: Path,
+    name: str = "",
+    module: Path = TESTS / "kubelet",
+    options: Sequence[str] = (),
+) -> Path:
+    """Build a command of a Go module: ``.``, one of its folders, or a required one's."""
     binary = folder / (name or ("kubelet-driver" if package == "." else package))
     where = package if "/" in package else f"./{package}"
     built = subprocess.run(
-        [go, "build", "-mod=readonly", "-ldflags=-s -w", "-o", binary, where],
+        [find_go(), "build", "-mod=readonly", "-ldflags=-s -w", *options, "-o", binary, where],
         cwd=module,
         capture_output=True,
         text=True,
@@ -106,6 +130,21 @@ class Node:
         assert done.returncode == 0, done.stderr
         self.log = done.stderr
         return list(json.loads(done.stdout))
+
+
+def registry_hosts() -> list[str]:
+    """Return a host of every form of ECR registry that we accept, in every partition."""
+    hosts = [host for region in registry.REGIONS for host in registry.hosts_in(ACCOUNT, region)]
+    assert all(registry.parse(host) for host in hosts)
+    rows = [line.split("\t") for line in REGISTRIES.read_text().splitlines()[1:]]
+    known = [row[0].removeprefix("https://").partition("/")[0] for row in rows if row[1] != "-"]
+    return [*dict.fromkeys([*hosts, *known, *registry.public_hosts()])]
+
+
+def is_matched(host: str, pattern: str) -> bool:
+    """Whether a pattern of a provider's matchImages is one for ``host``: label by label."""
+    labels, wanted = host.split("."), pattern.split(".")
+    return len(labels) == len(wanted) and all(map(fnmatch, labels, wanted))
 
 
 def kubernetes_says(

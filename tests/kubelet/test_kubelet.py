@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,9 @@ import pytest
 from fake_aws import FakeAWS
 from hang import Hang
 from kit import (
-    ACCOUNT,
     CALL,
     EXECUTABLE,
     HOST,
-    REGISTRIES,
     ROLE,
     Helper,
     Run,
@@ -33,7 +30,7 @@ from kit import (
     make_due,
     until,
 )
-from node import KUBERNETES, Node
+from node import KUBERNETES, Node, is_matched, registry_hosts
 
 from docker_credential_ecr import registry
 
@@ -744,15 +741,6 @@ def test_the_kubelets_cache_keeps_service_accounts_apart(
     assert aws.count("AssumeRoleWithWebIdentity") == 2
 
 
-def registry_hosts() -> list[str]:
-    """Return a host of every form of ECR registry that we accept, in every partition."""
-    hosts = [host for region in registry.REGIONS for host in registry.hosts_in(ACCOUNT, region)]
-    assert all(registry.parse(host) for host in hosts)
-    rows = [line.split("\t") for line in REGISTRIES.read_text().splitlines()[1:]]
-    known = [row[0].removeprefix("https://").partition("/")[0] for row in rows if row[1] != "-"]
-    return [*dict.fromkeys([*hosts, *known, *registry.public_hosts()])]
-
-
 def test_the_shipped_patterns_match_every_kind_of_registry(
     kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -791,9 +779,4 @@ def test_every_shipped_pattern_is_some_registrys() -> None:
     assert blocks[1] == blocks[3] == blocks[0][:-2]
     assert len(blocks) == 4
     for pattern in blocks[0]:
-        labels = pattern.split(".")
-        assert any(
-            len(labels) == len(host.split("."))
-            and all(fnmatch(*pair) for pair in zip(host.split("."), labels, strict=True))
-            for host in hosts
-        ), pattern
+        assert any(is_matched(host, pattern) for host in hosts), pattern

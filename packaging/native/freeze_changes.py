@@ -77,6 +77,16 @@ CHANGES = (
         "all handlers are asked at every start: what inspect finds by way of a signature is a bit",
     ),
     Change(
+        "botocore.hooks",
+        "            event_parts = event_name.split('.')\n            if '.' not in old_part:\n",
+        "            if old_part not in event_name:\n"
+        "                continue\n"
+        "            event_parts = event_name.split('.')\n"
+        "            if '.' not in old_part:\n",
+        1,
+        "each handler's name is looked for in each of sixty old ones: 8,000 times split, at every start",
+    ),
+    Change(
         "dataclasses",
         "import inspect\n",
         "",
@@ -116,6 +126,13 @@ CHANGES = (
         "        _embedded.load_bundle(self)\n",
         1,
         "OpenSSL looks for the machine's authorities at one path, and distributions have others",
+    ),
+    Change(
+        "typing",
+        "            code = compile(arg_to_compile, '<string>', 'eval')\n",
+        "            code = arg_to_compile\n",
+        1,
+        "annotations that are text are compiled when somebody evaluates them, and nobody does",
     ),
 )
 

@@ -6,7 +6,7 @@ table imports it then. Whoever asks the module for the name gets it by a module'
 
 What stays as it is, so that nothing can go wrong with scopes: names that anything else binds too,
 anywhere in the module; names that the module's own code, its classes, decorators, defaults or
-annotations use; imports in a ``try`` or an ``if``; modules of which somebody imports ``*``.
+evaluated annotations use; imports in a ``try`` or an ``if``; modules of which somebody imports ``*``.
 """
 
 import ast
@@ -18,6 +18,9 @@ NAMED = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
     *(ast.ExceptHandler, ast.MatchAs, ast.MatchStar),
 )
+# What dataclasses looks for among a module's names when it reads a class's annotations, which are
+# text where they are postponed: ClassVar, InitVar, KW_ONLY, and the modules that have these.
+MARKERS = {"typing", "typing_extensions", "dataclasses"}
 # Code that looks into its own names in other ways than by them.
 LOOKS = {"globals", "locals", "vars", "eval", "exec", "dir"}
 
@@ -34,7 +37,7 @@ def lazy(tree: ast.Module, name: str, package: str, starred: Collection[str]) ->
     if name in starred or _looks_into_itself(tree):
         return 0
     rows = _imports(tree, package)
-    for bound in _used_now(tree) | _bound_elsewhere(tree):
+    for bound in _used_now(tree) | _bound_elsewhere(tree) | _markers(tree, rows) | _matched(tree):
         rows.pop(bound, None)
     if not rows:
         return 0
@@ -141,7 +144,7 @@ def _now(node: ast.AST, *, annotations: bool) -> Iterator[ast.AST]:
                     if isinstance(inner, ast.ClassDef):
                         yield from ast.walk(inner)
             continue
-        if not annotations and _is_of_function(node, field):
+        if not annotations and field in ("annotation", "returns"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
@@ -149,9 +152,17 @@ def _now(node: ast.AST, *, annotations: bool) -> Iterator[ast.AST]:
                 yield from _now(child, annotations=annotations)
 
 
-def _is_of_function(node: ast.AST, field: str) -> bool:
-    """Whether this is an annotation of a function; what a class annotates is looked at by dataclasses."""
-    return field == "returns" or (field == "annotation" and isinstance(node, ast.arg))
+def _markers(tree: ast.Module, rows: Rows) -> set[str]:
+    """Return the names in annotations of variables that may be dataclasses' markers."""
+    annotated = [node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    names = {node.id for part in annotated for node in ast.walk(part) if isinstance(node, ast.Name)}
+    return {name for name in names & rows.keys() if any(row[0] in MARKERS for row in rows[name])}
+
+
+def _matched(tree: ast.Module) -> set[str]:
+    """Return the names of classes in patterns, where nothing but a name may stand."""
+    patterns = [node.cls for node in ast.walk(tree) if isinstance(node, ast.MatchClass)]
+    return {node.id for part in patterns for node in ast.walk(part) if isinstance(node, ast.Name)}
 
 
 def _bound_elsewhere(tree: ast.Module) -> set[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import botocore.compat
 import botocore.handlers
+import botocore.hooks
 import build_sources
 import build_tables
 import freeze_changes
@@ -157,6 +158,33 @@ def test_accepts_kwargs_says_what_botocores_says() -> None:
     answers = [bool(module.accepts_kwargs(handler)) for handler in handlers]
     assert answers == [bool(botocore.compat.accepts_kwargs(handler)) for handler in handlers]
     assert {True, False} == set(answers)
+
+
+def test_events_have_the_names_that_botocore_gives_them() -> None:
+    """The changed search for an event's old name finds what botocore's does, for every name."""
+
+    class Echo:
+        def emit(self, name: str) -> str:
+            return name
+
+    module = types.ModuleType("changed")
+    module.__dict__["__name__"] = "botocore.hooks"  # for its logger
+    text = freeze_changes.changed("botocore.hooks", source("botocore.hooks"))
+    exec(compile(text, "botocore.hooks", "exec"), module.__dict__)
+    ours, theirs = (m.EventAliaser(Echo()) for m in (module, botocore.hooks))
+    aliases = botocore.hooks.EVENT_ALIASES
+    names = {handler[0] for handler in botocore.handlers.BUILTIN_HANDLERS}
+    names |= {*aliases, *aliases.values()}
+    names |= {
+        f"{before}{name}{after}"
+        for name in aliases
+        for before in ("", "x", "before-call.")
+        for after in ("", "x", ".GetItem")
+    }
+
+    found = {name: ours.emit(name) for name in names}
+    assert found == {name: theirs.emit(name) for name in names}
+    assert any(name != new for name, new in found.items())
 
 
 def test_operations_have_all_their_shapes() -> None:

@@ -126,7 +126,7 @@ def test_a_name_is_there_for_who_asks_the_module(package: Package) -> None:
         "import json\n@json.loads\ndef f(): json\n",
         "import json\ndef f(x=json.dumps): json\n",
         "import json\ndef f(x: json.JSONDecoder): json\n",
-        "from __future__ import annotations\nimport json\nclass C:\n    x: json.X\n    def f(self): json\n",
+        "from __future__ import annotations\nimport typing\nclass C:\n    x: typing.X\n    def f(self): typing\n",
         "import json\ng = lambda x=json.dumps: json\n",
         "import json\nx = [json for _ in ()]\ndef f(): json\n",
         "import json\ndef f():\n    class C(json.JSONDecoder): pass\n",
@@ -278,3 +278,48 @@ def test_what_modules_compile_is_noted(tmp_path: Path) -> None:
     exec(said, scope)
 
     assert set(scope["_ROWS"]) == {(True, "x{1}y", int(re.IGNORECASE))}  # type: ignore[call-overload]
+
+
+def test_a_dataclass_knows_its_markers(package: Package) -> None:
+    """Postponed annotations of a class are no use of a name, but for what dataclasses look for."""
+    package.add(
+        "m",
+        """
+        from __future__ import annotations
+        import decimal
+        import typing as t
+        from dataclasses import KW_ONLY, InitVar, dataclass
+        from typing import ClassVar
+        @dataclass
+        class D:
+            a: dict[str, decimal.Decimal]
+            b: ClassVar[int] = 1
+            c: t.ClassVar[int] = 2
+            d: InitVar[int] = 3
+            _: KW_ONLY
+            e: int = 4
+        """,
+    )
+    assert package.lazy == 1
+    said = package.run(
+        "import sys, m, dataclasses\n"
+        "print('decimal' in sys.modules, [f.name for f in dataclasses.fields(m.D)], m.D({}, 5, e=6))"
+    )
+    assert said == "False ['a', 'e'] D(a={}, e=6)"
+
+
+def test_a_class_in_a_pattern_is_a_name(package: Package) -> None:
+    """Where a pattern names a class nothing else may stand: its import stays where it is."""
+    package.add(
+        "m",
+        """
+        import json
+        from decimal import Decimal
+        def f(value):
+            match value:
+                case Decimal(): return "number"
+                case _: return json.dumps(value)
+        """,
+    )
+    assert package.lazy == 1
+    assert package.run("import decimal, m\nprint(m.f(decimal.Decimal(1)), m.f(1))") == "number 1"

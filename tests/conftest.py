@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import EXECUTABLE, INSTALLED, SYSTEM_PATH, TESTS, Helper
+from kit import EXECUTABLE, INSTALLED, SYSTEM_PATH, TESTS, Helper, need
+from stack import START_LIMIT, Stack
 
 SERVERS = {"aws", "stack"}  # the fixtures that start one
 
@@ -91,6 +93,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def long_form(config: pytest.Config) -> bool:
     return bool(config.getoption("--proof")) or os.environ.get("PROOF") == "1"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Real registries and an AWS endpoint under their names: started once, for all tests of a worker."""
+    for name in ("unshare", "nsenter", "ip", "docker-registry", "htpasswd", "skopeo", "curl"):
+        need(name)
+    made = Stack(tmp_path_factory.mktemp("e2e"))
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def docker_socket(stack: Stack) -> Path:
+    """A Docker daemon in the namespaces, with state of its own."""
+    dockerd = need("dockerd")
+    need("docker")
+    folder = stack.folder / "docker"
+    folder.mkdir()
+    socket = Path(f"/run/docker-{os.getpid()}.sock")  # in the namespace's own /run
+    argv = [dockerd, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false"]
+    argv += ["--bridge=none", f"--data-root={folder}/data", f"--exec-root={folder}/exec"]
+    argv += [f"--pidfile={folder}/pid", f"--host=unix://{socket}"]
+    stack.spawn("dockerd", argv)
+    until = time.monotonic() + START_LIMIT
+    probe = [need("docker"), "--host", f"unix://{socket}", "version"]
+    while stack.run(probe, {"PATH": SYSTEM_PATH, "HOME": str(folder)}).status != 0:
+        assert time.monotonic() < until, stack.log("dockerd")
+        time.sleep(0.1)
+    return socket
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,48 +1,12 @@
-"""The stack starts once for all tests here, and ends with them."""
+"""Users of the stack, and a kubelet."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kit import SYSTEM_PATH, need
-from stack import START_LIMIT, Client, Stack
+from stack import Client, Stack
 from whole_node import build_kubernetes
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    for name in ("unshare", "nsenter", "ip", "docker-registry", "htpasswd", "skopeo", "curl"):
-        need(name)
-    made = Stack(tmp_path_factory.mktemp("e2e"))
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture(scope="session")
-def docker_socket(stack: Stack) -> Path:
-    """A Docker daemon in the namespaces, with state of its own."""
-    dockerd = need("dockerd")
-    need("docker")
-    folder = stack.folder / "docker"
-    folder.mkdir()
-    socket = Path(f"/run/docker-{os.getpid()}.sock")  # in the namespace's own /run
-    argv = [dockerd, "--storage-driver=vfs", "--iptables=false", "--ip6tables=false"]
-    argv += ["--bridge=none", f"--data-root={folder}/data", f"--exec-root={folder}/exec"]
-    argv += [f"--pidfile={folder}/pid", f"--host=unix://{socket}"]
-    stack.spawn("dockerd", argv)
-    until = time.monotonic() + START_LIMIT
-    probe = [need("docker"), "--host", f"unix://{socket}", "version"]
-    while stack.run(probe, {"PATH": SYSTEM_PATH, "HOME": str(folder)}).status != 0:
-        assert time.monotonic() < until, stack.log("dockerd")
-        time.sleep(0.1)
-    return socket
 
 
 @pytest.fixture(scope="session")

@@ -42,18 +42,18 @@ class Root:
             (folder / "bin" / name).symlink_to("busybox")
         self.env = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
 
+    def add(self, program: str | Path) -> None:
+        """Give it a program of the machine's, and the libraries of that."""
+        said = subprocess.run(["ldd", program], check=False, capture_output=True, text=True).stdout
+        for path in (str(program), *(word for word in said.split() if word.startswith("/"))):
+            place = self.folder / path.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+
     def with_alternatives(self) -> None:
-        """Give it dpkg's update-alternatives, and the libraries of that."""
-        shutil.copy(f"/{ALTERNATIVES}", self.folder / ALTERNATIVES)
+        """Give it dpkg's update-alternatives."""
+        self.add(f"/{ALTERNATIVES}")
         (self.folder / "var/lib/dpkg/alternatives").mkdir(parents=True, exist_ok=True)
-        said = subprocess.run(
-            ["ldd", f"/{ALTERNATIVES}"], check=True, capture_output=True, text=True
-        ).stdout
-        for word in said.split():
-            if word.startswith("/"):
-                place = self.folder / word.lstrip("/")
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(word, place)
 
     def run(self, *command: str, stdin: str = "") -> Run:
         """Run ``command`` in it, as its root."""

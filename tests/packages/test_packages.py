@@ -18,15 +18,17 @@ import pytest
 from fake_aws import FakeAWS
 from kit import CALL, ELSEWHERE, HOST, PUBLIC, TREE, Helper, need
 from roots import MACHINE, MACHINES, PACKAGES, Root, package
+from stack import Stack
 
 from docker_credential_ecr import __version__
 
 NAME = "docker-credential-ecr"
 OTHER_NAMES = ("docker-credential-ecr-login", "ecr-credential-provider")
+IMAGE = f"{HOST}/app:1"
 REQUEST = {
     "kind": "CredentialProviderRequest",
     "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
-    "image": f"{HOST}/app:1",
+    "image": IMAGE,
 }
 DEB = f"{NAME}_*_MACHINE.deb"
 RPM = f"{NAME}-*.MACHINE.rpm"
@@ -108,6 +110,48 @@ def test_installed_into_a_root_without_python_it_answers_docker(
     left = {name for name in root.files() if name not in before}
     assert left
     assert all(name.startswith(f"root/.cache/{NAME}/") for name in left), left
+    assert before.items() <= root.files().items()
+
+
+def test_docker_pulls_in_a_root_without_python(
+    root: Root, manager: Manager, stack: Stack, docker_socket: Path
+) -> None:
+    """Installed, Docker pulls with one call and then with none; removed, only tokens stay."""
+    root.add(docker := need("docker"))
+    (root.folder / "root/.docker").mkdir()
+    (root.folder / "root/.docker/config.json").write_text(
+        json.dumps({"credHelpers": {HOST: "ecr"}})
+    )
+    (root.folder / "etc/hosts").write_text((stack.folder / "hosts").read_text())
+    (root.folder / "etc/authority.crt").write_text(stack.bundle.read_text())
+    socket = root.folder / "run/docker.sock"
+    socket.parent.mkdir()
+    socket.touch()
+    stack.run(["mount", "--bind", str(docker_socket), str(socket)], {}, check=True)
+    env = {
+        **root.env,
+        "DOCKER_HOST": "unix:///run/docker.sock",
+        "AWS_ACCESS_KEY_ID": "AKIATEST",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "AWS_CA_BUNDLE": "/etc/authority.crt",
+    }
+
+    def in_root(*command: str) -> None:
+        done = stack.run([need("chroot"), str(root.folder), *command], env)
+        assert done.status == 0, done
+
+    before = root.files()
+    stack.forget()
+    manager.install()
+    for _ in range(2):
+        in_root(docker, "pull", IMAGE)
+        in_root(docker, "rmi", IMAGE)
+
+    assert stack.endpoints() == ["api.ecr.us-east-1.amazonaws.com"]
+    manager.remove()
+    left = {name for name in root.files() if name not in before}
+    assert left
+    assert all(name.startswith("root/.cache/docker-credential-ecr/") for name in left), left
     assert before.items() <= root.files().items()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,22 +24,44 @@ if "NATIVE_PACKAGES" not in os.environ:  # make test-packages
     collect_ignore_glob.append("packages/*.py")
 
 
+@pytest.fixture(scope="session")
+def measuring() -> Iterator[dict[str, str]]:
+    """The variables by which coverage is measured in what a test starts: none if it is not.
+
+    Some of that is run as another user, who cannot write where coverage keeps its figures, nor go
+    below what pytest makes. So they are kept where every user can, and moved at the end. A process
+    that is given COVERAGE_PROCESS_CONFIG reads no COVERAGE_FILE: the place stands in the former.
+    """
+    given = os.environ.get("COVERAGE_PROCESS_CONFIG")
+    if given is None:
+        yield {}
+        return
+    from coverage.config import CoverageConfig  # not there in every environment of the tests
+
+    config = CoverageConfig.deserialize(given)
+    folder, name = os.path.split(config.data_file)
+    place = tempfile.mkdtemp(prefix="coverage-")
+    os.chmod(place, 0o1777)
+    config.data_file = os.path.join(place, name)
+    yield {"COVERAGE_PROCESS_CONFIG": config.serialize()}
+    for figures in os.listdir(place):
+        shutil.move(os.path.join(place, figures), os.path.join(folder, figures))
+    shutil.rmtree(place, ignore_errors=True)  # a renewal behind an answer may just write there
+
+
 @pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
+def env(tmp_path: Path, measuring: dict[str, str]) -> dict[str, str]:
     """An environment from scratch: nothing of this machine's but PATH, no credentials, no network."""
     home = tmp_path / "home"
     home.mkdir()
-    made = {
+    return {
         "PATH": SYSTEM_PATH,
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "DOCKER_CONFIG": str(home / ".docker"),
         "AWS_EC2_METADATA_DISABLED": "true",
+        **measuring,
     }
-    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "COVERAGE_FILE"):
-        if name in os.environ:  # so that what the executable runs is measured
-            made[name] = os.environ[name]
-    return made
 
 
 @pytest.fixture

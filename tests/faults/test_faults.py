@@ -326,7 +326,7 @@ Homes = queue.SimpleQueue[Home]
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+def homes(tmp_path_factory: pytest.TempPathFactory, measuring: dict[str, str]) -> Iterator[Homes]:
     """As many homes as are tortured at once."""
     folder = tmp_path_factory.mktemp("homes")
     library = build(folder)
@@ -334,7 +334,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
         made: queue.SimpleQueue[Home] = queue.SimpleQueue()
         for number in range(WORKERS):
             (folder / f"h{number}").mkdir()
-            made.put(Home(folder / f"h{number}", aws, library))
+            made.put(Home(folder / f"h{number}", aws, library, measuring))
         yield made
 
 

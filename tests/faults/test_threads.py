@@ -43,8 +43,6 @@ def free(home: Path) -> tuple[str, ...]:
 @pytest.fixture
 def alone(free: tuple[str, ...], helper: Helper) -> tuple[str, ...]:
     """Return what to put before a command so that it can have no thread and no other process."""
-    for name in [name for name in helper.env if name.startswith("COVERAGE_")]:
-        del helper.env[name]  # it keeps its figures where that user cannot write
     wrap = (*free, "prlimit", "--nproc=1", "--")
     start = "import _thread; _thread.start_new_thread(print, ())"
     helper.path, path = Path("/usr/bin/env"), helper.path

@@ -110,7 +110,9 @@ class Home:
     shows whether a fault made us take the wrong one.
     """
 
-    def __init__(self, folder: Path, aws: FakeAWS, library: Path) -> None:
+    def __init__(
+        self, folder: Path, aws: FakeAWS, library: Path, measuring: dict[str, str]
+    ) -> None:
         self.path = folder / "home"
         self.aws = aws
         self.key = f"AKIAPROD{folder.name.upper()}"
@@ -124,6 +126,8 @@ class Home:
             "LANG": "C.UTF-8",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": aws.url,
+            "PYTHONUSERBASE": "/nonexistent",  # coverage would look for it in the home
+            **measuring,
         }
         self._fault_env = {
             "LD_PRELOAD": str(library),

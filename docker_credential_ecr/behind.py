@@ -59,7 +59,7 @@ def run(host: str, environ: "Mapping[str, str]", issued: int) -> None:
 
     Raises ``HelperError``, for nobody to read.
     """
-    if os.name == "posix":
+    if os.name == "posix":  # pragma: no branch - Windows
         os.umask(0o077)  # of the caller, who knows what it was
         if not any(_is_relative(environ.get(name, "")) for name in _PATH_VARIABLES):
             os.chdir("/")  # the caller's directory may be unmounted meanwhile

@@ -203,7 +203,7 @@ class Folder:
 
     def close(self) -> None:
         """Close it. Never raises: nothing was written by this descriptor."""
-        if self.descriptor is not None:
+        if self.descriptor is not None:  # pragma: no branch - Windows
             close(self.descriptor)
 
 
@@ -328,10 +328,10 @@ def is_fixed(path: str) -> bool:
     On Windows: with a drive and a root, or on a share. What begins with ``\\?\`` is taken to the
     letter there, without the slashes and names that every other path may have.
     """
-    if _POSIX:
-        return os.path.isabs(path)
-    drive, rest = os.path.splitdrive(path)  # pragma: no cover - Windows
-    return bool(drive) and rest[:1] in ("\\", "/") and drive[2:3] not in ("?", ".")
+    if not _POSIX:  # pragma: no cover - Windows
+        drive, rest = os.path.splitdrive(path)
+        return bool(drive) and rest[:1] in ("\\", "/") and drive[2:3] not in ("?", ".")
+    return os.path.isabs(path)
 
 
 def _windows_directory(environ: "Mapping[str, str]") -> str | None:  # pragma: no cover - Windows
@@ -567,7 +567,7 @@ def boot() -> str:
     found = ""
     try:
         # Wine shows Windows programs its own machine's /proc.
-        if not _POSIX:
+        if not _POSIX:  # pragma: no cover - Windows
             raise FileNotFoundError(_BOOT_ID)
         descriptor = os.open(_BOOT_ID, os.O_RDONLY)
         try:

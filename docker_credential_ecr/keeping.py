@@ -192,7 +192,7 @@ def _put(place: Folder, name: str, data: bytes) -> None:
     try:
         descriptor = place.open(beside, NEW)
         try:
-            if _POSIX:
+            if _POSIX:  # pragma: no branch - Windows
                 os.fchmod(descriptor, cache.FILE_MODE)  # a umask may have taken the owner's part
             view = memoryview(data)
             while view:

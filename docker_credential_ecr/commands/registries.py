@@ -120,7 +120,7 @@ def rules_path(environ: "Mapping[str, str]") -> str:
     from .. import settings
 
     found = settings.paths(environ)
-    if not found:
+    if not found:  # pragma: no cover - Windows
         raise HelperError(
             "there is no home directory for config.toml",
             f"set {system.home_variable()}, or AWS_ECR_CONFIG_FILE",

@@ -88,7 +88,7 @@ class _Watcher:
 
         self._shell: subprocess.Popen[bytes] | None = None
         self._pipe = -1
-        if os.name != "posix":
+        if os.name != "posix":  # pragma: no cover - Windows
             return
         reading, self._pipe = os.pipe()
         try:

@@ -152,7 +152,7 @@ def _asked(prompt: str) -> str:
     """Return what somebody types at the terminal for ``prompt``, unseen. Raises ``NoTerminal``."""
     import getpass
 
-    if os.name == "posix":
+    if os.name == "posix":  # pragma: no branch - Windows
         try:
             os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
         except OSError:

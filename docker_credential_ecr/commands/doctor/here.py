@@ -229,7 +229,7 @@ def tokens_kept(context: "Context") -> "Iterator[Finding]":
         hint = mend.get(what, system.make_private(folder))
         yield Finding(ERROR, f'"{one_line(path)}" {what}', f"run: {hint}")
         return
-    if not system.is_private_place(folder, context.environ):
+    if not system.is_private_place(folder, context.environ):  # pragma: no cover - Windows
         yield Finding(
             WARNING,
             f'"{shown}" is outside your profile, whose access list keeps others from the tokens',

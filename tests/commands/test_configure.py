@@ -11,7 +11,7 @@ import pytest
 from fake_aws import FakeAWS
 from hypothesis import given
 from hypothesis import strategies as st
-from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root, write
+from kit import EXECUTABLE, HOST, PUBLIC, Helper, need_root, without, write
 
 from docker_credential_ecr.commands import jsontext
 
@@ -351,8 +351,7 @@ def test_a_read_only_directory(helper: Helper, config: Path, home: Path) -> None
     put(config, FILES["credsStore"])
     config.parent.chmod(0o500)
     # Root may write anywhere: take that away from it.
-    drop = "-dac_override"
-    user = ("setpriv", "--bounding-set", drop, "--inh-caps", drop) if os.geteuid() == 0 else ()
+    user = without("dac_override")
     for arguments in (("configure", HOST), ("configure", "--all")):
         done = helper(*arguments, wrap=user)
         assert (done.status, done.stdout) == (1, "")

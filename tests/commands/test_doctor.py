@@ -14,7 +14,18 @@ from typing import Self
 
 import pytest
 from fake_aws import FakeAWS
-from kit import EXECUTABLE, HOST, ROLE, Helper, login, need, self_signed, without_keys, write
+from kit import (
+    EXECUTABLE,
+    HOST,
+    ROLE,
+    Helper,
+    login,
+    need,
+    self_signed,
+    without,
+    without_keys,
+    write,
+)
 from loopback import Handler, Server
 from proxy import Proxy
 
@@ -484,8 +495,7 @@ def test_the_cache_is_checked(whole: Helper, env: dict[str, str], cache: Path, h
         Report(whole, "--offline").expect("cache", "error", "belongs to another user", "chown")
         os.chown(cache, 0, 0)
     cache.chmod(0o500)
-    drop = "-dac_override"
-    wrap = ("setpriv", "--bounding-set", drop, "--inh-caps", drop) if os.geteuid() == 0 else ()
+    wrap = without("dac_override")
     report = Report(whole, "--offline", wrap=wrap)
     report.expect("cache", "warning", "cannot be written", f"chmod u+rwx '{cache}'")
 

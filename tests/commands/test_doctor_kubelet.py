@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import ELSEWHERE, EXECUTABLE, HOST, PUBLIC, Helper, in_namespaces, write
+from kit import (
+    ELSEWHERE,
+    EXECUTABLE,
+    HOST,
+    PUBLIC,
+    Helper,
+    failing,
+    in_namespaces,
+    need_root,
+    without,
+    write,
+)
 from node import KUBERNETES
 
 from docker_credential_ecr.commands import yamltext
@@ -17,6 +29,9 @@ from docker_credential_ecr.commands import yamltext
 NAMES = ("ecr-credential-provider", "ecr-credential-provider-sa")
 OWN = "credential-provider-config-service-accounts.yaml"
 MIRROR = f'[[mirror]]\nsource = "docker.io"\nregistry = "{HOST}"\nprefix = "hub"\n'
+
+CONFIG, BIN_DIR = "--image-credential-provider-config", "--image-credential-provider-bin-dir"
+NOBODY = 65534
 
 Findings = dict[str, list[tuple[str, str]]]
 
@@ -67,6 +82,13 @@ class Files:
     def containerd(self) -> tuple[str, ...]:
         """Return what to put before doctor, so that /etc/containerd is ours."""
         script = f"mount -t tmpfs tmpfs /etc/containerd; cp -r {self.hosts}/. /etc/containerd"
+        return in_namespaces("--mount", script=script)
+
+    def no_containerd(self) -> tuple[str, ...]:
+        """The same, so that there is no /etc/containerd: of /etc what programs start with is left."""
+        self.hosts.mkdir()
+        kept = f"cp /etc/ld.so.cache {self.hosts}"
+        script = f"{kept}; mount -t tmpfs tmpfs /etc; cp {self.hosts}/ld.so.cache /etc"
         return in_namespaces("--mount", script=script)
 
 
@@ -165,6 +187,52 @@ def test_what_others_may_change_is_an_error(files: Files) -> None:
         assert "chmod go-w" in said
 
 
+def test_what_another_user_owns_is_an_error(files: Files) -> None:
+    """Who owns a folder on the way to what the kubelet runs as root may put something else there."""
+    need_root("give a folder away")
+    os.chown(files.plugins, NOBODY, NOBODY)
+    ((state, said),) = files.ask(HOST)["executable"]
+    assert state == "error"
+    assert f'"{files.plugins}" belongs to another user than root' in said
+    assert f"chown root:root '{files.plugins}'" in said
+
+
+def test_a_place_that_cannot_be_looked_at(files: Files) -> None:
+    """A folder on the way whose owner the disk does not tell is no finding: the rest is checked."""
+    place = files.plugins.parent
+    wrap = failing("newfstatat", "EIO", place)
+    assert files.ask(HOST, wrap=wrap)["executable"][0][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("says", "state", "words"),
+    [
+        ("docker-credential-ecr (docker_credential_ecr) 0.9.0", "warning", "is version 0.9.0"),
+        ("", "ok", 'is "'),
+    ],
+    ids=["older", "none"],
+)
+def test_a_plugin_of_another_version(files: Files, says: str, state: str, words: str) -> None:
+    """An older version that the kubelet still runs is named; one that says none is no finding."""
+    path = files.plugins.parent / "old" / "docker-credential-ecr"
+    error = "echo 'docker-credential-ecr: error: no request on stdin' >&2; exit 1"
+    write(path, f"#!/bin/sh\n[ \"$1\" = version ] || {{ {error}; }}\necho '{says}'\n", 0o755)
+    link = files.plugins / NAMES[0]
+    link.unlink()
+    link.symlink_to(path)
+    ((found, said),) = files.ask(HOST)["executable"]
+    assert found == state
+    assert words in said
+
+
+def test_a_plugin_that_is_no_link(files: Files) -> None:
+    """A copy under the kubelet's own name, as images of nodes have it, is this program."""
+    copy = files.plugins / NAMES[0]
+    copy.unlink()
+    shutil.copy(EXECUTABLE, copy)
+    assert files.ask(HOST)["executable"] == [("ok", f'"{NAMES[0]}" is "{copy}"')]
+
+
 def test_mirrors_and_their_hosts_toml(files: Files, helper: Helper) -> None:
     """A mirror is in matchImages, and containerd goes to it alone, or doctor says what will happen."""
     write(files.home / ".config" / "docker-credential-ecr" / "config.toml", MIRROR)
@@ -199,6 +267,26 @@ def test_mirrors_and_their_hosts_toml(files: Files, helper: Helper) -> None:
         write(files.hosts / "certs.d" / "docker.io" / "hosts.toml", text)
         assert files.ask("docker.io", wrap=wrap)["mirrors"][0][0] == state
         assert words in files.ask("docker.io", wrap=wrap)["mirrors"][0][1]
+
+
+def test_mirrors_without_containerd(files: Files) -> None:
+    """Where another runtime pulls, nothing is said of hosts.toml; a file that is none is an error."""
+    write(files.home / ".config" / "docker-credential-ecr" / "config.toml", MIRROR)
+    ((state, said),) = files.ask(HOST, wrap=files.no_containerd())["mirrors"]
+    assert (state, said) == ("skipped", "no containerd here; other runtimes are not looked at")
+    write(files.hosts / "config.toml", "version = \n")
+    ((state, said),) = files.ask(HOST, wrap=files.containerd())["mirrors"]
+    assert state == "error"
+    assert 'cannot read "/etc/containerd/config.toml"' in said
+
+
+def test_a_name_of_the_users_own(files: Files) -> None:
+    """A pattern of a name that a rule maps to ECR is answered for, and is no finding."""
+    files.edit("    defaultCacheDuration", '      - "images.example.com"\n    defaultCacheDuration')
+    rule = f'[[registry]]\nmatch = "images.example.com"\nregistry = "{HOST}"\n'
+    write(files.home / ".config" / "docker-credential-ecr" / "config.toml", rule)
+    ((state, _),) = files.ask(HOST)["images"]
+    assert state == "ok"
 
 
 def test_docker_hub_without_a_mirror(files: Files) -> None:
@@ -268,6 +356,73 @@ def test_no_kubelet(files: Files) -> None:
         assert files.helper("doctor", *half).status == 1
 
 
+def test_a_kubelet_whose_environment_is_not_ours_to_read(files: Files, aws: FakeAWS) -> None:
+    """Who may not look into the kubelet's environment is told that its variables were not seen."""
+    flags = (f"{CONFIG}={files.config}", f"{BIN_DIR}={files.plugins}")
+    wrap = (*running(files, aws, *flags), *without("sys_ptrace"))
+    ((state, said), (after, _)) = files.asked("--offline", HOST, wrap=wrap)["kubelet"]
+    assert (state, after) == ("warning", "ok")
+    assert "the environment of the kubelet, process" in said
+    assert "run this as root" in said
+
+
+def test_a_kubelet_without_its_files(files: Files, aws: FakeAWS) -> None:
+    """A configuration that has gone since the kubelet began is said by the check that reads it."""
+    wrap = running(files, aws, f"{CONFIG}={files.config}", f"{BIN_DIR}={files.plugins}")
+    files.config.unlink()
+    found = files.asked("--offline", HOST, wrap=wrap)
+    assert found["kubelet"][0][0] == "ok"
+    assert f'cannot read "{files.config}": No such file or directory' in found["provider"][0][1]
+
+
+def test_a_kubelet_whose_start_is_not_known(files: Files, aws: FakeAWS) -> None:
+    """Where the system does not tell when it began, no file is called newer than it."""
+    os.utime(files.config, (2e9, 2e9))
+    wrap = running(files, aws, f"{CONFIG}={files.config}", f"{BIN_DIR}={files.plugins}")
+    wrap += failing("openat", "ENOENT", "/proc/stat")
+    ((state, _),) = files.asked("--offline", HOST, wrap=wrap)["kubelet"]
+    assert state == "ok"
+
+
+def test_a_system_without_processes_to_see(files: Files) -> None:
+    """Where there is no /proc, as on macOS, no kubelet is found, and its files can be named."""
+    wrap = failing("openat", "ENOENT", "/proc")
+    ((state, said),) = files.asked("--offline", wrap=wrap)["kubelet"]
+    assert state == "error"
+    assert "no kubelet runs here" in said
+    assert files.ask(HOST, wrap=wrap)["provider"][0][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "cannot read"),
+        (b'kind: "\xff"\n', "is not UTF-8"),
+        (b"kind: KubeletConfiguration\n", "is not a CredentialProviderConfig"),
+        (b"- kind: CredentialProviderConfig\n", "is not a CredentialProviderConfig"),
+        (b"kind: CredentialProviderConfig\nproviders:\n", "is this program: none"),
+    ],
+    ids=["none", "bytes", "another kind", "a list", "no providers"],
+)
+def test_a_configuration_that_is_none(files: Files, text: bytes | None, words: str) -> None:
+    """A file that the kubelet could do nothing with is named, with what is wrong with it."""
+    files.config.unlink()
+    if text is not None:
+        files.config.write_bytes(text)
+    ((state, said),) = files.ask(HOST)["provider"]
+    assert state == "error"
+    assert f'"{files.config}"' in said
+    assert words in said
+
+
+def test_a_directory_of_configurations_that_is_closed(files: Files) -> None:
+    """A directory that may not be listed is an error, with the system's reason."""
+    files.config.unlink()
+    files.config.mkdir(mode=0o300)
+    ((state, said),) = files.ask(HOST, wrap=without("dac_override", "dac_read_search"))["provider"]
+    assert (state, said) == ("error", f'cannot read "{files.config}": Permission denied')
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -281,7 +436,11 @@ def test_no_kubelet(files: Files) -> None:
         ("{", 1),
         ("a: [b, c]\n", 1),
         ("a: 'b\n", 1),
+        ("a: b\nc\n", 2),
+        ("- " * 60 + "a\n", 1),
+        ("a:\n  b: " + "[" * 100_000, 2),
     ],
+    ids=lambda value: value[:12] if isinstance(value, str) else None,
 )
 def test_yaml_that_is_more_than_is_read(files: Files, text: str, line: int) -> None:
     """It is an error with its line, never half read."""

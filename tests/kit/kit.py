@@ -113,6 +113,26 @@ def as_user(user: int) -> tuple[str, ...]:
     )
 
 
+def without(*rights: str) -> tuple[str, ...]:
+    """Return what to put before a command so that root has not these capabilities, as others."""
+    if os.geteuid():
+        return ()
+    drop = ",".join(f"-{right}" for right in rights)
+    return (need("setpriv"), "--bounding-set", drop, "--inh-caps", drop, "--")
+
+
+def failing(call: str, error: str, *paths: Path | str, when: str = "1+") -> tuple[str, ...]:
+    """Return what to put before a command so that a call of the system's fails for these paths.
+
+    ``error`` is its name (EIO); ``when`` is strace's: which of these calls, all by default.
+    """
+    return (
+        *(need("strace"), "-f", "-qq", "-o", os.devnull, "-e", "signal=none"),
+        *("-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}"),
+        *(word for path in paths for word in ("-P", str(path))),
+    )
+
+
 def self_signed(folder: Path, *names: str) -> tuple[str, str]:
     """Make a certificate in ``folder`` that is its own authority; return (certificate, key).
 

@@ -1,6 +1,7 @@
 """The table [fallback] of our own configuration file, named there and taken out again."""
 
 from .. import settings
+from ..errors import HelperError
 from .textfile import Draft
 
 TYPE_CHECKING = False
@@ -46,10 +47,13 @@ def drop_fallback(text: str, helper: str) -> "Edit":
 
 def only_fallback_differs(draft: Draft, *named: str) -> bool:
     """Whether the change adds or removes one of the fallback helpers ``named``, and no more."""
-    contents = [
-        settings.parse_toml(draft.path, (text or "").encode("utf-8"))
-        for text in (draft.was, draft.text)
-    ]
+    try:
+        contents = [
+            settings.parse_toml(draft.path, (text or "").encode("utf-8"))
+            for text in (draft.was, draft.text)
+        ]
+    except HelperError:
+        return False  # the new text: such a change of that file is none
     helpers = [(content.pop(FALLBACK, None) or {}).get("helper") for content in contents]
     changed = helpers[0] != helpers[1] and {*helpers} <= {*named, None}
     return changed and contents[0] == contents[1]

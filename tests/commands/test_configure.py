@@ -151,6 +151,18 @@ def test_all_there_and_back(helper: Helper, config: Path, home: Path, text: str 
     assert not rules.exists()
 
 
+def test_a_dry_run_of_all(helper: Helper, config: Path, home: Path) -> None:
+    """--dry-run --all shows both files, ours with nothing hidden, and writes neither."""
+    put(config, FILES["credsStore"])
+    done = helper("configure", "--all", "--dry-run")
+    assert (done.status, done.stderr) == (0, "")
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    assert f'+++ {rules}\n@@ -0,0 +1,2 @@\n+[fallback]\n+helper = "desktop"\n' in done.stdout
+    assert '+\t"credsStore": "ecr"\n' in done.stdout
+    assert content(config) == FILES["credsStore"]
+    assert not rules.exists()
+
+
 def test_the_layout_of_the_file(helper: Helper, config: Path) -> None:
     """A new entry looks like its neighbours; a file without any gets Docker's own layout."""
     expected = {
@@ -398,6 +410,33 @@ def test_the_fallback_joins_what_is_there(helper: Helper, config: Path, home: Pa
         assert read(config) == FILES["credsStore"]
 
 
+@pytest.mark.parametrize(
+    ("text", "store"),
+    [
+        ("fallback = {}\n", "desktop"),
+        ("['fallback']\n", "desktop"),
+        ("", "desk top"),
+    ],
+)
+def test_a_fallback_that_cannot_be_added(
+    helper: Helper, config: Path, home: Path, text: str, store: str
+) -> None:
+    """Where our file is written in a way of its own, it is said what to write there, by hand.
+
+    The file was once said to be no valid TOML, which is true only of what we tried.
+    """
+    before = FILES["credsStore"].replace("desktop", store)
+    put(config, before)
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    write(rules, text)
+    done = helper("configure", "--all")
+    assert (done.status, done.stdout) == (1, "")
+    assert f'error: cannot add the fallback helper "{store}" to "{rules}"' in done.stderr
+    assert f'hint: write it there: [fallback], and below it helper = "{store}"' in done.stderr
+    assert rules.read_text() == text
+    assert read(config) == before
+
+
 def test_a_changed_fallback_stays(helper: Helper, config: Path, home: Path) -> None:
     """Our file, changed since, keeps its fallback: only its author knows what needs it."""
     put(config, FILES["credsStore"])
@@ -424,18 +463,6 @@ def test_two_fallbacks_are_refused(helper: Helper, config: Path, home: Path) -> 
     rules.write_text('[fallback]\nhelper = "desktop"\n')
     assert helper("configure", "--all").status == 0
     assert rules.read_text() == '[fallback]\nhelper = "desktop"\n'
-
-
-def test_a_fallback_that_cannot_be_added(helper: Helper, config: Path, home: Path) -> None:
-    """A table written in a way that cannot be edited is left, with what to write by hand."""
-    put(config, FILES["credsStore"])
-    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
-    rules.parent.mkdir(parents=True)
-    rules.write_text("fallback = {}\n")
-    done = helper("configure", "--all")
-    assert (done.status, done.stdout) == (1, "")
-    assert "fallback" in done.stderr
-    assert (read(config), rules.read_text()) == (FILES["credsStore"], "fallback = {}\n")
 
 
 def test_a_login_that_shadows(helper: Helper, config: Path) -> None:

@@ -214,7 +214,7 @@ def is_reparse_point(state: os.stat_result) -> bool:
 
 def folder_fault(state: os.stat_result, *, private: bool = True) -> str:
     """Return what is wrong with a directory of that state, or an empty string. See ``Folder``."""
-    if not stat.S_ISDIR(state.st_mode):
+    if not stat.S_ISDIR(state.st_mode):  # pragma: no cover - Windows
         return "is not a directory"
     if is_reparse_point(state):  # pragma: no cover - Windows
         return "is a link"

@@ -117,7 +117,7 @@ class _Watcher:
         if self._shell is not None:
             self._shell.kill()
             self._shell.wait()
-        if self._pipe >= 0:
+        if self._pipe >= 0:  # pragma: no branch - Windows
             os.close(self._pipe)
             self._pipe = -1
 

@@ -13,7 +13,21 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from kit import ACCOUNT, EXECUTABLE, HOST, PATIENCE, Helper, need, need_root, until, write
+from kit import (
+    ACCOUNT,
+    EXECUTABLE,
+    HOST,
+    PATIENCE,
+    Helper,
+    as_user,
+    failing,
+    missing,
+    need,
+    need_root,
+    until,
+    without,
+    write,
+)
 
 NOBODY = 65534
 LOGIN = "c2VjcmV0LWNhbmFyeTpwYXNzd29yZA=="
@@ -104,7 +118,7 @@ def test_a_holder_of_the_lock_that_is_stopped(helper: Helper, config: Path, home
     """A run that holds the lock and never goes on keeps the next one for seconds, not for ever."""
     lock = home / ".local" / "state" / "docker-credential-ecr" / "configure.lock"
     lock.parent.mkdir(parents=True)
-    with FileLock(lock):
+    with FileLock(lock, mode=0o600):  # one that others may read is none of ours
         begun = time.monotonic()
         assert helper("configure", HOST).status == 0
         assert time.monotonic() - begun < 30
@@ -152,6 +166,37 @@ def test_a_killed_run_leaves_no_logins(helper: Helper, config: Path) -> None:
     assert {path.name for path in beside(config)} == OTHERS
 
 
+def test_a_leftover_that_stays(helper: Helper, config: Path) -> None:
+    """What bears a leftover's name and is no file, or cannot be removed, keeps no run from its work."""
+    left = config.with_name(".config.json.0123456789abcdef.docker-credential-ecr")
+    folder = config.with_name(".config.json.fedcba9876543210.docker-credential-ecr")
+    write(left, "")
+    folder.mkdir()
+    done = helper("configure", HOST, wrap=failing("?unlink,unlinkat", "EPERM", left))
+    assert (done.status, done.stderr) == (0, "")
+    assert json.loads(config.read_text()) == {"credHelpers": {HOST: "ecr"}}
+    assert set(beside(config)) == {left, folder}
+
+
+def test_a_new_file_that_is_taken_for_a_leftover(helper: Helper, config: Path) -> None:
+    """A new file that is removed before it is in its place is written anew, with what is there then."""
+    run = subprocess.Popen(
+        [*traced("-e", "inject=fsync:delay_enter=2000000:when=1"), str(EXECUTABLE)]
+        + ["configure", HOST],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=helper.env,
+    )
+    until(lambda: beside(config), "no new file was written")
+    (new,) = beside(config)
+    new.unlink()
+    _, complaint = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, complaint) == (0, b"")
+    assert json.loads(config.read_text()) == {"credHelpers": {HOST: "ecr"}}
+    assert beside(config) == []
+
+
 def test_a_killed_run_leaves_nothing_beside_our_file(
     helper: Helper, config: Path, home: Path
 ) -> None:
@@ -185,8 +230,6 @@ def test_attributes_and_access_lists_stay(helper: Helper, config: Path) -> None:
         os.setxattr(config, "user.note", b"mine")
         os.setxattr(config, "system.posix_acl_access", access)
     except OSError as error:
-        from kit import missing
-
         missing(f"this file system has no such attributes: {error.strerror}")
     before = {name: os.getxattr(config, name) for name in os.listxattr(config)}
     for arguments in (("configure", HOST), ("configure", "--remove")):
@@ -194,6 +237,46 @@ def test_attributes_and_access_lists_stay(helper: Helper, config: Path) -> None:
         assert helper(*arguments).status == 0
         assert config.stat().st_ino != inode
         assert {name: os.getxattr(config, name) for name in os.listxattr(config)} == before
+
+
+@pytest.mark.parametrize("call", ["listxattr", "fsetxattr"])
+def test_attributes_that_cannot_be_had(helper: Helper, config: Path, call: str) -> None:
+    """Where the file system has no attributes to list, or takes none, the entry is written all the same."""
+    try:
+        os.setxattr(config, "user.note", b"mine")
+    except OSError as error:
+        missing(f"this file system has no such attributes: {error.strerror}")
+    done = helper("configure", HOST, wrap=failing(call, "EOPNOTSUPP"))
+    assert (done.status, done.stderr) == (0, "")
+    assert json.loads(config.read_text()) == {"credHelpers": {HOST: "ecr"}}
+    assert os.listxattr(config) == []
+
+
+def test_a_file_of_another_user(helper: Helper, config: Path) -> None:
+    """Docker's file keeps its owner; who may give nothing away has it as theirs, and it works."""
+    need_root("have another user's file")
+    os.chown(config, NOBODY, NOBODY)
+    assert helper("configure", HOST).status == 0
+    assert config.stat().st_uid == NOBODY
+    done = helper("configure", "--remove", wrap=without("chown"))
+    assert (done.status, done.stderr) == (0, "")
+    assert config.stat().st_uid == os.geteuid()
+    assert config.read_text() == "{}"
+
+
+def test_another_user_than_root(helper: Helper, config: Path, home: Path) -> None:
+    """Whoever is not root has what is made, in a home of their own: Docker's folder and the journal."""
+    need_root("run as another user")
+    config.unlink()
+    config.parent.rmdir()
+    os.chown(home, NOBODY, NOBODY)
+    assert helper("configure", HOST, wrap=as_user(NOBODY)).status == 0
+    assert json.loads(config.read_text()) == {"credHelpers": {HOST: "ecr"}}
+    for path in (config.parent, home / ".local" / "state" / "docker-credential-ecr"):
+        assert path.stat().st_uid == NOBODY
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert helper("configure", "--remove", wrap=as_user(NOBODY)).status == 0
+    assert not config.exists()
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "hard link", "folder", "fifo"])

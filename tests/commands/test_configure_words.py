@@ -139,6 +139,32 @@ def test_without_a_home(helper: Helper, config: Path, env: dict[str, str], tmp_p
     assert list(here.iterdir()) == []
 
 
+def test_without_a_home_but_with_a_folder(
+    helper: Helper, env: dict[str, str], tmp_path: Path
+) -> None:
+    """Where DOCKER_CONFIG says where Docker's file is, no home is needed: nothing is remembered."""
+    need_root("be a user without a home")
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    os.chown(folder, 4321, 4321)
+    env |= {"HOME": "", "DOCKER_CONFIG": str(folder)}
+    env["PATH"] = f"{EXECUTABLE.parent}:{env['PATH']}"
+    for arguments, said in (((HOST,), "configured in"), (("--remove",), "removed in")):
+        done = helper("configure", *arguments, wrap=as_user(4321))
+        assert (done.status, done.stderr) == (0, "")
+        assert f'{HOST}: {said} "{folder}/config.json"' in done.stdout
+    assert json.loads((folder / "config.json").read_text()) == {}
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+
+
+def test_a_store_and_then_null(helper: Helper, config: Path, home: Path) -> None:
+    """Go's JSON adds null to nothing: the store that was named before it is the one that counts."""
+    write(config, '{"credsStore": "pass", "credsStore": null}')
+    assert helper("configure", "--all").status == 0
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    assert rules.read_text() == '[fallback]\nhelper = "pass"\n'
+
+
 @pytest.mark.parametrize("command", ["configure", "token", "refresh", "doctor"])
 @pytest.mark.parametrize(
     "typed",

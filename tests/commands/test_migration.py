@@ -88,6 +88,17 @@ def test_what_is_gone_is_not_brought_back(helper: Helper, config: Path, home: Pa
     assert json.loads(config.read_text()) == {}
 
 
+def test_what_is_gone_and_was_elsewhere(helper: Helper, config: Path, home: Path) -> None:
+    """Of a helper that is not to be put back where we are taken out nothing is said."""
+    program = install(home)
+    put(config, credHelpers={HOST: "ecr-login"})
+    assert helper("configure", HOST, OTHER_REGION).status == 0
+    program.unlink()
+    done = helper("configure", "--remove", OTHER_REGION)
+    assert (done.status, done.stdout) == (0, f'{OTHER_REGION}: removed in "{config}"\n')
+    assert json.loads(config.read_text()) == {"credHelpers": {HOST: "ecr"}}
+
+
 def test_one_registry_beside_the_store(helper: Helper, config: Path, home: Path) -> None:
     """Where AWS's helper stays as the store, it is said what that leads to."""
     install(home)
@@ -115,6 +126,23 @@ def test_a_fallback_of_before(helper: Helper, config: Path, home: Path, more: st
     assert (done.status, done.stderr) == (0, "")
     assert '"ecr-login" is no longer the fallback' in done.stdout
     assert rules(home).read_text() == f"{more}[fallback]  # of before\n"
+
+
+@pytest.mark.parametrize(
+    "text", ['fallback.helper = "ecr-login"\n', 'fallback = {helper = "ecr-login"}\n']
+)
+def test_a_fallback_that_cannot_be_taken_out(
+    helper: Helper, config: Path, home: Path, text: str
+) -> None:
+    """Where TOML names it in a way of its own, that is said, and nothing is written."""
+    before = put(config, credsStore="ecr")
+    write(rules(home), text)
+    done = helper("configure", "--all")
+    assert (done.status, done.stdout) == (1, "")
+    assert f'cannot take the fallback helper "ecr-login" out of "{rules(home)}"' in done.stderr
+    assert "hint: remove it there: it answers for ECR alone" in done.stderr
+    assert rules(home).read_text() == text
+    assert config.read_text() == before
 
 
 def test_another_store_takes_its_place_as_the_fallback(

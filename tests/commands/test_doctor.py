@@ -19,8 +19,11 @@ from kit import (
     HOST,
     ROLE,
     Helper,
+    as_user,
+    failing,
     login,
     need,
+    need_root,
     self_signed,
     without,
     without_keys,
@@ -37,6 +40,9 @@ NAMES = [
     *("registry name", "credentials"),
     *("cache", "log", "endpoint", "proxy", "clock", "identity", "token", "registry"),
 ]
+
+
+NO_HTTP = -1  # in place of a status
 
 
 class Registry(Server):
@@ -65,6 +71,9 @@ class _Handler(Handler):
         user, _, password = base64.b64decode(basic).decode().partition(":")
         accepted = user == "AWS" and password in self.server.aws.issued
         status = self.server.status or (200 if accepted else 401)
+        if status == NO_HTTP:
+            self.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+            return
         elsewhere = {"Location": "https://elsewhere.example.com/"} if status == 302 else {}
         self.send(status, b"", headers=elsewhere)
 
@@ -300,6 +309,8 @@ def test_7_proxy_down(whole: Helper, env: dict[str, str]) -> None:
     message = 'the proxy "127.0.0.1:9" of HTTP_PROXY does not answer: connection refused'
     report.expect("proxy", "error", message, "NO_PROXY=")
     assert "CANARY" not in report.text
+    report = Report(whole, "--offline")
+    assert report.checks["proxy"]["message"] == '"127.0.0.1:9", by HTTP_PROXY'
     env["NO_PROXY"] = "127.0.0.1"
     report = Report(whole)
     assert report.checks["proxy"]["message"] == "none for this endpoint"
@@ -392,6 +403,15 @@ def test_something_else_answers(whole: Helper, registry: Registry, status: int) 
     Report(whole).expect("registry", "error", message, "check what stands in front of it")
 
 
+def test_what_answers_speaks_no_http(whole: Helper, registry: Registry) -> None:
+    """What is no HTTP at all is said in the library's one word for it, without what it said."""
+    registry.status = NO_HTTP
+    report = Report(whole)
+    message = f'"{HOST}" cannot be reached: badstatusline'
+    report.expect("registry", "error", message, "check DNS and the route")
+    assert "OpenSSH" not in report.text
+
+
 def test_the_registry_is_not_reached(whole: Helper, env: dict[str, str]) -> None:
     """DNS or the route fail at the registry only: the VPC endpoint it needs is named."""
     del env["HTTPS_PROXY"]
@@ -448,6 +468,10 @@ def test_sts_refuses(whole: Helper, aws: FakeAWS) -> None:
     aws.fault("GetCallerIdentity", status=403, code="InvalidClientTokenId")
     message = "AWS does not accept the access key"
     Report(whole).expect("identity", "error", message, "aws sts get-caller-identity")
+    aws.clear()
+    aws.fault("GetCallerIdentity", status=403, code="AccessDenied")
+    message = "access denied to GetCallerIdentity"
+    Report(whole).expect("identity", "error", message, "allow GetCallerIdentity")
 
 
 def test_an_older_version_first_on_path(whole: Helper, env: dict[str, str], home: Path) -> None:
@@ -476,6 +500,11 @@ def test_the_fallback_is_checked(
     config.write_text('{"credsStore": "ecr"}')
     report = Report(whole, HOST, "--offline")
     report.expect("fallback", "warning", "none answers for other hosts", "[fallback] helper")
+    program = write(home / "bin" / "docker-credential-vault", "#!/bin/sh\n", 0o755)
+    env["PATH"] = f"{home}/bin:{env['PATH']}"
+    path.write_text('[fallback]\nhelper = "vault"\n')
+    found = Report(whole, HOST, "--offline").checks["fallback"]
+    assert (found["state"], found["message"]) == ("ok", f'"{program}" answers for other hosts')
     assert report.checks["docker"]["state"] == "ok"
 
 
@@ -485,6 +514,10 @@ def test_the_cache_is_checked(whole: Helper, env: dict[str, str], cache: Path, h
     message = "the cache is switched off"
     Report(whole, "--offline").expect("cache", "warning", message, "unset AWS_ECR_DISABLE_CACHE")
     del env["AWS_ECR_DISABLE_CACHE"]
+    env["AWS_ECR_CACHE_DIR"] = "tokens"
+    message = 'tokens are not kept: AWS_ECR_CACHE_DIR is not an absolute path: "tokens"'
+    Report(whole, "--offline").expect("cache", "warning", message, "unset AWS_ECR_CACHE_DIR")
+    del env["AWS_ECR_CACHE_DIR"]
     cache.parent.mkdir()
     cache.write_text("")
     Report(whole, "--offline").expect("cache", "error", "is not a directory", f"rm '{cache}'")
@@ -498,6 +531,34 @@ def test_the_cache_is_checked(whole: Helper, env: dict[str, str], cache: Path, h
     wrap = without("dac_override")
     report = Report(whole, "--offline", wrap=wrap)
     report.expect("cache", "warning", "cannot be written", f"chmod u+rwx '{cache}'")
+
+
+def test_a_user_without_a_home(whole: Helper, env: dict[str, str]) -> None:
+    """Who has no home has no cache: what names a directory for it is said."""
+    need_root("be a user without a home")
+    env["HOME"] = ""
+    report = Report(whole, "--offline", HOST, wrap=as_user(4321))
+    message = "tokens are not kept: there is no home directory"
+    report.expect("cache", "warning", message, "set HOME, or AWS_ECR_CACHE_DIR")
+
+
+@pytest.mark.parametrize("what", ["entry", "folder"])
+def test_what_goes_while_doctor_looks(whole: Helper, cache: Path, what: str) -> None:
+    """An entry, or a host's directory, that a sweep takes meanwhile is no fault of the cache."""
+    assert whole.get().status == 0
+    (entry,) = (cache / HOST).iterdir()
+    wrap = failing("newfstatat", "ENOENT", entry if what == "entry" else entry.parent)
+    assert Report(whole, "--offline", wrap=wrap).checks["cache"]["state"] == "ok"
+
+
+@pytest.mark.parametrize("where", ["a file", "-"])
+def test_the_trace_is_checked(whole: Helper, env: dict[str, str], home: Path, where: str) -> None:
+    """A trace that can be written is said to be on, and where it goes."""
+    env["AWS_ECR_LOG"] = str(home / "log") if where == "a file" else where
+    done = whole("doctor", "--offline", "--json", HOST)
+    (found,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "log")
+    assert found["state"] == "ok"
+    assert found["message"].endswith(f'sends a line for each event to "{env["AWS_ECR_LOG"]}"')
 
 
 def test_a_mapped_name(

@@ -22,6 +22,7 @@ from kit import (
     age_all,
     login,
     make_due,
+    need_root,
     until,
     write,
 )
@@ -81,6 +82,13 @@ def test_the_condition_that_failed_is_named(
     helper.get()
     whys = [event["why"] for event in events(log) if event["event"] == "miss"]
     assert f"does not hold: absent {home}/.aws/config" in whys
+
+    token = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+    helper.get(env={token: "CANARY"})
+    events(log)
+    helper.get(env={token: "CANARY-2"})
+    whys = [event["why"] for event in events(log) if event["event"] == "miss"]
+    assert f"does not hold: residue {token}" in whys
 
 
 def test_an_expired_token_is_said_to_be(
@@ -175,7 +183,10 @@ def test_the_file_is_the_users_own(aws: FakeAWS, helper: Helper, log: Path) -> N
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("odd", ["link", "hard link", "directory", "fifo", "nowhere", "relative"])
+ODD = ["link", "hard link", "directory", "fifo", "nowhere", "below a file", "another's", "relative"]
+
+
+@pytest.mark.parametrize("odd", ODD)
 def test_an_odd_log_breaks_nothing(
     aws: FakeAWS, helper: Helper, log: Path, tmp_path: Path, odd: str
 ) -> None:
@@ -192,6 +203,12 @@ def test_an_odd_log_breaks_nothing(
         os.mkfifo(log)
     elif odd == "nowhere":
         helper.env["AWS_ECR_LOG"] = str(tmp_path / "not there" / "log")
+    elif odd == "below a file":
+        helper.env["AWS_ECR_LOG"] = str(other / "log")
+    elif odd == "another's":
+        need_root("have another user's file")
+        log.touch()
+        os.chown(log, 4321, 4321)
     else:
         helper.env["AWS_ECR_LOG"] = "log"
 

@@ -115,13 +115,13 @@ def test_no_request_is_echoed(helper: Helper, action: str, request_: str) -> Non
 
 def test_a_defect_of_ours_shows_its_place_only(helper: Helper, tmp_path: Path) -> None:
     """An exception that nobody expected may quote a secret: its kind and place are said, no more."""
-    write(tmp_path / "modules" / "hashlib.py", "raise RuntimeError('CANARY')\n")
+    write(tmp_path / "modules" / "botocore.py", "raise RuntimeError('CANARY')\n")
     env = {"PYTHONPATH": str(tmp_path / "modules"), "AWS_ACCESS_KEY_ID": "AKIATEST"}
 
     answer = helper.get(env=env)
 
     assert answer.status == 1
-    assert answer.stdout == 'defect: "RuntimeError" at "hashlib.py:1"\n'
+    assert answer.stdout == 'defect: "RuntimeError" at "botocore.py:1"\n'
     assert "hint: report it" in answer.stderr
     assert "CANARY" not in outputs(answer)
     assert "Traceback" not in answer.stderr

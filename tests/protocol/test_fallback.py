@@ -84,6 +84,18 @@ def login(server: str = ELSEWHERE, user: str = "me", secret: str = "mine") -> st
     return login_of(secret, server=server, user=user)
 
 
+def test_a_fallback_that_is_no_program_of_this_machine(
+    helper: Helper, rules: Path, bin_: Path
+) -> None:
+    """A helper for another processor, or half of one, is named, with the system's reason."""
+    rules.write_text('[fallback]\nhelper = "vault"\n')
+    path = install(bin_, "vault", "\x7fELF of another machine")
+    answer = helper.get(ELSEWHERE)
+    assert answer.status == 1
+    assert answer.stdout == f'cannot run the fallback helper "{path}": Exec format error\n'
+    assert "hint: check that it is a program for this machine, and executable" in answer.stderr
+
+
 def test_a_login_goes_to_the_fallback_and_back(helper: Helper, vault: Path, home: Path) -> None:
     """store, get and erase of another registry are the fallback's, to the byte."""
     assert helper("store", stdin=login()).status == 0

@@ -22,7 +22,7 @@ def booted() -> tuple[int, str]:
             up, machine = time.clock_gettime(time.CLOCK_MONOTONIC), os.uname().nodename
         else:  # pragma: no cover - Windows
             up, machine = time.monotonic(), _machine_guid()
-    except (AttributeError, OSError):
+    except (AttributeError, OSError):  # pragma: no cover - Windows
         return 0, ""
     machine = "".join(c if c.isascii() and c.isalnum() else "-" for c in machine)
     return int(time.time() - up), machine

@@ -16,7 +16,20 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, HOUR, Helper, age, as_user, in_namespaces, login, need_root
+from kit import (
+    CALL,
+    HOST,
+    HOUR,
+    Helper,
+    age,
+    as_user,
+    entries,
+    failing,
+    in_namespaces,
+    login,
+    need_root,
+    write,
+)
 from kit import OTHER_ACCOUNT as OTHER
 
 
@@ -331,6 +344,18 @@ def test_a_machine_without_a_boot_id(aws: FakeAWS, of_the_machine: Helper) -> No
     assert of_the_machine.get().secret != first  # nor does it serve where there is a boot id
 
 
+def test_a_machine_that_cannot_be_told_from_others(
+    aws: FakeAWS, of_the_machine: Helper, cache: Path
+) -> None:
+    """Without a boot id, and without a name, its token is answered with and not kept."""
+    nameless = "echo > /proc/sys/kernel/hostname"
+    wrap = in_namespaces("--mount", "--uts", script=f"{nameless}; {NO_BOOT_ID}")
+    first = of_the_machine.get(wrap=wrap).secret
+
+    assert of_the_machine.get(wrap=wrap).secret != first
+    assert not (cache / HOST).exists() or entries(cache) == []
+
+
 @pytest.mark.parametrize("what", ["another machine", "another boot", "no time", "no name"])
 def test_a_boot_by_its_time_is_this_one(
     of_the_machine: Helper, aws: FakeAWS, cache: Path, what: str
@@ -442,6 +467,80 @@ def test_a_full_disk(aws: FakeAWS, helper: Helper, cache: Path, size: str) -> No
     assert done.stderr == ""
     for name in "12":
         assert json.loads((cache.parent / name).read_text())["Secret"] in aws.issued
+
+
+@pytest.mark.parametrize("error", ["ENOLCK", "ENOSYS", "EIO"])
+def test_a_disk_without_locks(aws: FakeAWS, helper: Helper, error: str) -> None:
+    """Where no lock is to be had, as on some file servers, it is done without: answered and kept."""
+    secret = helper.get(wrap=failing("flock", error)).secret
+
+    assert helper.get().secret == secret
+    assert aws.count(CALL) == 1
+
+
+@pytest.mark.parametrize("which", ["1", "2"], ids=["locks", "host"])
+def test_a_directory_that_another_process_makes(
+    aws: FakeAWS, helper: Helper, cache: Path, which: str
+) -> None:
+    """Who is told that a directory is there, and finds that a sweep has taken it, makes it again."""
+    cache.mkdir(parents=True, mode=0o700)
+    secret = helper.get(wrap=failing("mkdirat", "EEXIST", when=which)).secret
+
+    assert helper.get().secret == secret
+    assert aws.count(CALL) == 1
+
+
+def test_a_mark_that_cannot_be_read(aws: FakeAWS, helper: Helper, cache: Path) -> None:
+    """Where a link is in the place of a logout's mark nobody knows what came after it.
+
+    No token of another registry is copied there, and what AWS issues then is not kept.
+    """
+    helper.get()
+    helper("erase", stdin=OTHER)
+    mark = cache / OTHER / ".erased"
+    mark.unlink()
+    mark.symlink_to("/dev/null")
+
+    assert helper.get(OTHER).secret != helper.get().secret
+    assert aws.count(CALL) == 2
+    assert entries(cache, OTHER) == []
+
+
+@pytest.mark.parametrize("call", ["openat", "read"])
+def test_a_logout_that_cannot_read_an_entry(
+    aws: FakeAWS, helper: Helper, entry: Path, call: str
+) -> None:
+    """What cannot be read may have copies for other registries: it goes, and that is said."""
+    place = entry if call == "read" else entry.name  # by its descriptor, or within its directory
+    answer = helper("erase", stdin=HOST, wrap=failing(call, "EIO", place))
+
+    assert (answer.status, answer.stdout) == (0, "")
+    assert f'the tokens of "{HOST}" could not all be removed' in answer.stderr
+    assert not entry.exists()
+
+
+def test_a_claim_whose_owner_is_done(aws: FakeAWS, helper: Helper, entry: Path) -> None:
+    """A claim that was there, and is gone at the next look, has been made use of: nobody is asked."""
+    age(entry, 10 * HOUR)
+    # The command ends when all have ended that it has started.
+    answer = helper.get(wrap=failing("openat", "EEXIST", f".{entry.name}.renewal"))
+
+    assert answer.secret == secret_of(entry)
+    assert aws.count(CALL) == 1
+
+
+def test_a_lock_that_cannot_be_looked_at(aws: FakeAWS, helper: Helper, cache: Path) -> None:
+    """A sweep that meets one leaves it, and what it was called after is done all the same."""
+    helper.get()
+    old = cache / ".locks" / "0123456789abcdef"
+    write(old, "")
+    os.utime(old, (1, 1))
+
+    answer = helper("refresh", HOST, wrap=failing("newfstatat", "EIO", old.name))
+    assert (answer.status, answer.stderr) == (0, "")
+    assert old.exists()
+    helper("refresh", HOST)
+    assert not old.exists()
 
 
 def test_a_login_that_cannot_be_kept_is_an_error(aws: FakeAWS, helper: Helper, cache: Path) -> None:

@@ -177,6 +177,36 @@ def test_it_prints_without_end(
     assert aws.requests == 0
 
 
+def test_at_a_terminal_it_prints_without_end(
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+) -> None:
+    """In a terminal's foreground, where it has no group of its own, it is ended as well."""
+    without_keys(env)
+    told = home / "pid"
+    script = write(
+        home / "prints.py",
+        "import os, sys\n"
+        f"with open({str(told)!r}, 'w') as file:\n"
+        "    file.write(str(os.getpid()))\n"
+        "while True:\n"
+        "    os.write(1, b'x' * 65536)\n",
+    )
+    write(home / ".aws" / "config", f"[default]\ncredential_process = {sys.executable} {script}\n")
+    pid, terminal = pty.fork()
+    if pid == 0:  # in a session of its own, with the terminal
+        with open(home / "said", "wb") as said:
+            done = subprocess.run(
+                [helper.path, "get"], input=HOST.encode(), stdout=said, env=env, check=False
+            )
+        os._exit(done.returncode)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    os.close(terminal)
+    assert "a reply is larger than any of AWS's" in (home / "said").read_text()
+    gone([int(told.read_text())])
+    assert aws.requests == 0
+
+
 def test_path_chooses_a_process_by_name(
     env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
 ) -> None:

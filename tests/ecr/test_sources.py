@@ -68,6 +68,14 @@ def keys_in_files_of_other_names(env: dict[str, str], home: Path, aws: FakeAWS) 
     return "AKIAELSE"
 
 
+def keys_in_the_first_kind_of_file(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
+    without_keys(env)
+    env["AWS_CREDENTIAL_FILE"] = write(
+        home / "keys", "AWSAccessKeyId=AKIAFIRST\nAWSSecretKey=SECRET-CANARY\n"
+    )
+    return "AKIAFIRST"
+
+
 def keys_in_a_boto_configuration(env: dict[str, str], home: Path, aws: FakeAWS) -> str:
     without_keys(env)
     env["BOTO_CONFIG"] = write(
@@ -209,6 +217,7 @@ SOURCES = [
     static_keys_in_the_credentials_file,
     static_keys_in_the_config_file,
     keys_in_files_of_other_names,
+    keys_in_the_first_kind_of_file,
     keys_in_a_boto_configuration,
     data_models_of_the_users_own,
     an_assumed_role,
@@ -375,6 +384,20 @@ def test_another_identity_token_fetches_anew(
 
     assert aws.count(CALL) == 2
     assert after != before
+
+
+def test_another_key_in_the_first_kind_of_file_fetches_anew(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path
+) -> None:
+    """What AWS_CREDENTIAL_FILE names chooses the identity as much as any other file."""
+    keys_in_the_first_kind_of_file(env, home, aws)
+    helper.get()
+
+    rewritten = (home / "keys").read_text().replace("AKIAFIRST", "AKIASECOND")
+    write(home / "keys", rewritten)
+
+    assert aws.issued[helper.get().secret][0] == "AKIASECOND"
+    assert aws.count(CALL) == 2
 
 
 def test_another_container_token_fetches_anew(

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, PUBLIC_CALL, Helper, Run, login, until
+from hang import Hang
+from kit import CALL, ELSEWHERE, HOST, PUBLIC_CALL, Helper, Run, login, until, write
 from kit import OTHER_ACCOUNT as OTHER
 
 import docker_credential_ecr
@@ -629,6 +630,31 @@ def test_interrupted(aws: FakeAWS, helper: Helper) -> None:
     stdout, stderr = process.communicate()
 
     assert (process.returncode, stdout, stderr) == (130, b"", b"")
+
+
+def test_a_login_on_a_disk_that_hangs(aws: FakeAWS, helper: Helper, cache: Path) -> None:
+    """A login that cannot be written in time is no success: it is said, and docker login ends."""
+    (cache / HOST).mkdir(parents=True, mode=0o700)
+    with Hang(cache / HOST, "") as disk:
+        answer = helper("store", stdin=login(aws.new_password("AKIALOGIN", "us-east-1")))
+        assert disk.held == 1
+
+    assert answer.status == 1
+    assert answer.stdout == f'the login of "{HOST}" could not be written within 5 s\n'
+    assert "hint: or set AWS_ECR_CACHE_DIR to a directory on another one" in answer.stderr
+
+
+def test_a_configuration_on_a_disk_that_hangs(helper: Helper, home: Path) -> None:
+    """Who answers for what is not ECR is not known then: that is said, and the pull ends."""
+    config = home / ".config" / "docker-credential-ecr" / "config.toml"
+    write(config, "")
+    with Hang(config.parent, config.name) as disk:
+        answer = helper.get(ELSEWHERE)
+        assert disk.held == 1
+
+    assert answer.status == 1
+    assert answer.stdout == "config.toml could not be read within 5 s\n"
+    assert "name another file: AWS_ECR_CONFIG_FILE" in answer.stderr
 
 
 def test_a_renewal_by_hand_that_fails(aws: FakeAWS, helper: Helper) -> None:

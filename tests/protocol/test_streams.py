@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import HOST, Helper, make_due, need
+from kit import HOST, PATIENCE, Helper, give, make_due, need, until
 
 
 def test_what_fails_after_the_answer_does_not_change_the_exit_code(
@@ -71,14 +73,32 @@ KUBELET = (
 )
 
 
-def test_a_stdout_that_does_not_block_gets_all_of_the_answer(aws: FakeAWS, helper: Helper) -> None:
+def traced(calls: str, folder: Path) -> tuple[str, ...]:
+    """Return what to put before a command so that ``entered`` knows of its calls, as strace says."""
+    trace = ("-f", "-qq", "-e", "signal=none", "-e", f"trace={calls}", "-o", str(folder / "calls"))
+    return (need("strace"), *trace)
+
+
+def entered(call: str, folder: Path) -> int:
+    """Wait until a process makes such a call, finished or not; return which one."""
+    file = folder / "calls"
+    made = re.compile(rf"^(\d+) +{call}", re.MULTILINE)
+    until(lambda: file.exists() and made.search(file.read_text()))
+    found = made.search(file.read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def test_a_stdout_that_does_not_block_gets_all_of_the_answer(
+    aws: FakeAWS, helper: Helper, tmp_path: Path
+) -> None:
     """A pipe of one page whose reader is slow: the whole answer, and exit code 0."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     os.write(writer, b"x" * 4096)
     os.set_blocking(writer, False)
     process = subprocess.Popen(
-        [str(helper.path), "get"],
+        [*traced("/select", tmp_path), str(helper.path), "get"],
         stdin=subprocess.PIPE,
         stdout=writer,
         stderr=subprocess.PIPE,
@@ -89,7 +109,7 @@ def test_a_stdout_that_does_not_block_gets_all_of_the_answer(aws: FakeAWS, helpe
     process.stdin.write(HOST.encode())
     process.stdin.close()
     process.stdin = None
-    time.sleep(0.5)  # let it find the pipe full: what it does then is what is tested
+    entered(r"\w*select\w*\(", tmp_path)  # it has found the pipe full
     said = b""
     while chunk := os.read(reader, 65536):
         said += chunk
@@ -100,25 +120,55 @@ def test_a_stdout_that_does_not_block_gets_all_of_the_answer(aws: FakeAWS, helpe
     assert b'"Secret"' in said
 
 
-def test_a_stdin_that_does_not_block_is_read_to_its_end(aws: FakeAWS, helper: Helper) -> None:
+def test_a_stdin_that_does_not_block_is_read_to_its_end(
+    aws: FakeAWS, helper: Helper, tmp_path: Path
+) -> None:
     """Nothing there yet is not the end of a request."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     process = subprocess.Popen(
-        [str(helper.path), "get"],
+        [*traced("/select", tmp_path), str(helper.path), "get"],
         stdin=reader,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=helper.environment(),
     )
     os.close(reader)
-    time.sleep(0.5)  # let it find nothing there
+    entered(r"\w*select\w*\(", tmp_path)  # it has found nothing there
     os.write(writer, HOST.encode())
     os.close(writer)
     stdout, stderr = process.communicate()
 
     assert (process.returncode, stderr) == (0, b"")
     assert b'"Secret"' in stdout
+
+
+def test_an_interrupt_while_nobody_reads_the_answer(
+    aws: FakeAWS, helper: Helper, tmp_path: Path
+) -> None:
+    """Ctrl-C ends a get whose answer waits for a full pipe: the shell's exit code, and no word."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 4096)
+    # Whoever runs the tests may have it ignored, which is inherited.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*traced("write", tmp_path), str(helper.path), "get"],
+            stdin=subprocess.PIPE,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            env=helper.environment(),
+        )
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    os.close(writer)
+    give(process, HOST)
+    os.kill(entered(r"write\(1,", tmp_path), signal.SIGINT)
+    _, stderr = process.communicate(timeout=PATIENCE)
+    os.close(reader)
+
+    assert (process.returncode, stderr) == (130, b"")
 
 
 def test_an_erase_that_is_too_long_succeeds(helper: Helper) -> None:

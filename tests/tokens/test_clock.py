@@ -10,6 +10,8 @@ import contextlib
 import glob
 import json
 import os
+import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -27,11 +29,15 @@ from kit import (
     INSTALLED,
     LIFE,
     PATIENCE,
+    PUBLIC,
     Helper,
+    age,
     age_all,
     entries,
     login,
     until,
+    without_keys,
+    write,
 )
 
 from docker_credential_ecr import schedule
@@ -251,6 +257,33 @@ def test_expired_tokens_never_serve(
     assert json.loads(helper("list").stdout) == {}
 
 
+def test_a_token_that_ends_while_aws_is_asked(aws: FakeAWS, helper: Helper, cache: Path) -> None:
+    """A late token that was valid when its renewal began, and is not when it ends, is not served."""
+    old = helper.get().secret
+    (entry,) = entries(cache)
+    age(entry, LIFE - 2)  # what a renewal with a token at hand is given is as much
+    aws.fault(CALL, hang=True)
+
+    answer = helper.get()
+
+    assert answer.status == 1
+    assert old not in answer.stdout
+
+
+def test_a_cache_that_goes_while_aws_refuses(aws: FakeAWS, helper: Helper, cache: Path) -> None:
+    """What AWS says is said, though there is no claim any more that could be given back."""
+    helper.get()
+    age_all(cache, LATE)
+    aws.fault(CALL, code="AccessDeniedException", delay=1)
+    process = helper.start("get", stdin=HOST)
+    until(lambda: aws.count(CALL) == 2)
+    shutil.rmtree(cache)
+    stdout, _ = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 1
+    assert b"access denied" in stdout
+
+
 def test_expired_tokens_are_fetched_anew(at: Move, aws: FakeAWS, helper: Helper) -> None:
     """Past `expires` with AWS at hand: a new token, kept in turn."""
     old = helper.get().secret
@@ -290,6 +323,20 @@ def test_tokens_end_early_when_their_credentials_do(
     aws.credential_life = 2 * HOUR
     assert helper.get().secret != old
     assert aws.count(CALL) == 2
+
+
+def test_a_public_token_ends_with_its_credentials(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, cache: Path
+) -> None:
+    """A role's hour is all that its token for ECR Public has, whatever AWS says of that one."""
+    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env["AWS_EC2_METADATA_DISABLED"]
+    env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = aws.url
+
+    for host, life in ((PUBLIC, HOUR), (HOST, LIFE)):
+        assert helper.get(host).secret in aws.issued
+        (entry,) = entries(cache, host)
+        times = dict(re.findall(r"(?m)^(issued|expires) (\d+)$", entry.read_text()))
+        assert life - 60 < int(times["expires"]) - int(times["issued"]) <= life
 
 
 def test_the_metadata_service_down_is_an_outage(
@@ -381,6 +428,23 @@ def test_a_renewal_holds_nothing_of_the_callers(
     assert not any(name.startswith("pipe:") for name in held)
     assert session == renewal
     until(lambda: not renewals())
+
+
+def test_a_renewal_where_the_caller_is(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, cache: Path
+) -> None:
+    """A path relative to the caller's directory leads the renewal behind to the same identity."""
+    without_keys(env)
+    text = "[default]\naws_access_key_id = AKIAHERE\naws_secret_access_key = CANARY\n"
+    write(home / "keys", text)
+    env["AWS_SHARED_CREDENTIALS_FILE"] = "keys"
+    wrap = ("sh", "-c", f'cd {home} && exec "$@"', "-")
+    old = helper.get(wrap=wrap).secret
+    age_all(cache, DUE)
+
+    assert helper.get(wrap=wrap).secret == old
+    until(lambda: aws.count(CALL) == 2)
+    assert {key for key, _ in aws.issued.values()} == {"AKIAHERE"}
 
 
 def test_a_renewal_does_not_outlive_its_deadline(

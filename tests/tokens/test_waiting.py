@@ -7,7 +7,7 @@ import pty
 import subprocess
 
 from fake_aws import FakeAWS
-from kit import CALL, HOST, PATIENCE, Helper
+from kit import CALL, HOST, PATIENCE, Helper, failing
 
 
 def test_a_wait_says_what_it_waits_for(aws: FakeAWS, helper: Helper) -> None:
@@ -34,6 +34,25 @@ def test_a_wait_says_what_it_waits_for(aws: FakeAWS, helper: Helper) -> None:
     assert said.startswith(b'docker-credential-ecr: "' + HOST.encode() + b'": still calling "')
     assert said.count(b"\n") == 1
     assert b'"Secret"' in answer
+
+
+def test_a_terminal_that_takes_nothing(aws: FakeAWS, helper: Helper) -> None:
+    """A terminal that cannot be written to, as one that has been hung up, changes no answer."""
+    ours, theirs = pty.openpty()
+    aws.fault(CALL, delay=4.0)
+    done = subprocess.run(
+        [*failing("write", "EIO", os.ttyname(theirs)), str(helper.path), "get"],
+        input=HOST.encode(),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=helper.env,
+        check=False,
+    )
+    os.close(theirs)
+    os.close(ours)
+
+    assert done.returncode == 0
+    assert b'"Secret"' in done.stdout
 
 
 def test_whoever_is_no_terminal_hears_nothing(aws: FakeAWS, helper: Helper) -> None:

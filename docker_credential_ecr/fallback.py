@@ -6,7 +6,6 @@ What it says, on either stream, and how it ends pass through unchanged.
 import os
 import sys
 
-from . import keys
 from .errors import HelperError, one_line
 
 TYPE_CHECKING = False
@@ -51,12 +50,10 @@ def delegate(
 
 
 def executable(helper: str, environ: "Mapping[str, str]") -> str:
-    """Return the path of the helper's executable. Raises ``HelperError`` as ``delegate`` does."""
-    fault = keys.helper_fault(helper)
-    if fault:
-        raise HelperError(
-            f'"{one_line(helper)}" is not the name of a credential helper', f"the name {fault}"
-        )
+    """Return the path of the helper's executable. Raises ``HelperError`` as ``delegate`` does.
+
+    ``helper`` is of ``Settings``: its name is one that a helper can have.
+    """
     program = PREFIX + helper
     path = find(program, environ)
     if path is None:

@@ -689,6 +689,12 @@ def test_names_that_are_not_written(folder: str, changes: dict[str, str]) -> Non
     assert not os.path.exists(folder)
 
 
+def test_what_no_file_can_say_is_not_written(folder: str) -> None:
+    """Half of a surrogate pair, as a variable of Windows may hold, has no UTF-8: nothing is kept."""
+    assert not keep(folder, conditions=["env AWS_PROFILE=\ud83d"])
+    assert not os.path.exists(folder)
+
+
 def test_a_mark_that_hangs(folder: str) -> None:
     """A FIFO in the mark's place keeps nobody waiting: it is as old as it is."""
     os.makedirs(f"{folder}/{HOST}", 0o700)

@@ -252,15 +252,16 @@ def test_the_callers_directory_chooses_a_relative_path(
         assert aws.issued[helper.get().secret][0] == f"AKIA{name}"
 
 
+@pytest.mark.parametrize("shell", ["/dev/null", "/bin/true"])
 def test_without_a_shell_it_works_all_the_same(
-    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS
+    env: dict[str, str], helper: Helper, home: Path, aws: FakeAWS, shell: str
 ) -> None:
-    """An image without a shell has no watcher: the credentials are got, nothing is said of it."""
+    """An image without a shell, or with none that waits, has no watcher: nothing is said of it."""
     without_keys(env)
     script = write(home / "process.py", f"print({json.dumps(json.dumps(ANSWER))})\n")
     write(home / ".aws" / "config", f"[default]\ncredential_process = {sys.executable} {script}\n")
 
-    said = helper.get(wrap=in_namespaces("--mount", script="mount --bind /dev/null /bin/sh"))
+    said = helper.get(wrap=in_namespaces("--mount", script=f"mount --bind {shell} /bin/sh"))
 
     assert said.secret in aws.issued
     assert said.stderr == ""

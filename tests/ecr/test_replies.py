@@ -479,6 +479,14 @@ def test_a_false_reply(aws: FakeAWS, helper: Helper, home: Path, cache: Path, re
     assert not any(path.parent.name == host and path.name[0] != "." for path in kept)
 
 
+def test_half_a_body(aws: FakeAWS, helper: Helper) -> None:
+    """A body that ends before its length is no reply, whatever it says: it is asked for again."""
+    aws.fault(CALL, times=1, **wire("HTTP/1.1 200 OK\nContent-Length: 900", b"{}"))
+
+    assert helper.get().secret in aws.issued
+    assert aws.count(CALL) == 2
+
+
 @pytest.mark.parametrize("reply", rows((reply for reply in REPLIES if reply.old), "old"))
 def test_what_a_false_reply_does_to_a_token_at_hand(
     aws: FakeAWS, helper: Helper, home: Path, cache: Path, reply: Reply

@@ -245,6 +245,18 @@ def test_what_is_for_another_process_is_nothing(helper: Helper, tmp_path: Path, 
     assert Path(file).read_text() == "untouched"
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_what_is_said_in_a_file_of_ones_own(helper: Helper, tmp_path: Path, mode: int) -> None:
+    """What it comes to is written into the lock's file, and not into one that others may read."""
+    file = write(tmp_path / "file", "", mode)
+    wrap = ("sh", "-c", f'{pythons_part.VARIABLE}="$$ 3 0" exec "$@" 3<>{file}', "-")
+    answer = helper.get(wrap=wrap)
+    said = Path(file).read_text()
+
+    assert answer.status == 1
+    assert said.partition("\n")[2] == ("" if mode & 0o077 else answer.stdout + answer.stderr)
+
+
 # What is done in .fronts, with the name of the lock.
 ODD = {
     "a link to a directory": "cd .. && mv .fronts elsewhere && ln -s elsewhere .fronts",

@@ -19,7 +19,7 @@ from kit import login as login_of
 
 from docker_credential_ecr import cache as tokens_on_disk
 from docker_credential_ecr import errors
-from docker_credential_ecr.rule import Rule
+from docker_credential_ecr.rule import Mirror, Rule
 
 FAULTS = [
     {"status": 400, "code": "AccessDeniedException", "message": "no, CANARY"},
@@ -170,9 +170,10 @@ def test_no_repr_shows_a_secret() -> None:
         host=HOST, secret="CANARY", issued=0, refresh=0, renew=0, expires=0, conditions=["env A=b"]
     )
     rule = Rule(HOST, role_arn=ROLE, external_id="CANARY")
+    mirror = Mirror("docker.io", HOST, prefix="CANARY")
     error = errors.HelperError("reason", "hint")
 
-    for thing in (token, rule, error):
+    for thing in (token, rule, mirror, error):
         assert "CANARY" not in repr(thing)
         assert "CANARY" not in str(thing)
     assert "CANARY" not in rule.identity

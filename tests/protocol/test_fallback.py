@@ -87,7 +87,7 @@ def login(server: str = ELSEWHERE, user: str = "me", secret: str = "mine") -> st
 def test_a_fallback_that_is_no_program_of_this_machine(
     helper: Helper, rules: Path, bin_: Path
 ) -> None:
-    """A helper for another processor, or half of one, is named, with the system's reason."""
+    """A helper for another processor is named, with the system's reason."""
     rules.write_text('[fallback]\nhelper = "vault"\n')
     path = install(bin_, "vault", "\x7fELF of another machine")
     answer = helper.get(ELSEWHERE)

@@ -8,21 +8,29 @@ import re
 import signal
 import subprocess
 import time
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import HOST, PATIENCE, Helper, give, make_due, need, until
+from kit import HOST, PATIENCE, Helper, failing, give, make_due, need, until
+
+from docker_credential_ecr import behind
 
 
+@pytest.mark.parametrize("what", ["descriptors", "program"])
 def test_what_fails_after_the_answer_does_not_change_the_exit_code(
-    aws: FakeAWS, helper: Helper, cache: Path
+    aws: FakeAWS, helper: Helper, cache: Path, what: str
 ) -> None:
     """A due hit whose renewal cannot be started: the token, exit code 0, and not a word."""
     old = helper.get().secret
     make_due(cache)
     # No process of ours may be started, and a file takes the place of what would be opened.
-    answer = helper.get(wrap=("prlimit", "--nofile=6", "--"))
+    wrap: tuple[str, ...] = ("prlimit", "--nofile=6", "--")
+    if what == "program":  # what would start it is on a disk that does not read
+        source = behind.__file__
+        wrap = failing("openat", "EIO", source, cache_from_source(source))
+    answer = helper.get(wrap=wrap)
 
     assert (answer.secret, answer.stderr) == (old, "")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_aws import FakeAWS
-from kit import CALL, HOST, Helper, without_keys, write
+from kit import CALL, HOST, ROLE, Helper, without_keys, write
 
 from docker_credential_ecr.ecr import explanation
 
@@ -49,6 +49,20 @@ def test_an_empty_profile(aws: FakeAWS, helper: Helper, home: Path) -> None:
     assert 'none in the profile "dev"' in done.stdout
     assert "run: aws configure --profile dev" in done.stderr
     assert "name a profile" not in done.stderr
+
+
+def test_a_role_whose_source_has_nothing(aws: FakeAWS, helper: Helper, home: Path) -> None:
+    """A profile whose role is assumed with keys that are not there: the source of them is named."""
+    without_keys(helper.env)
+    text = f"[profile app]\nrole_arn = {ROLE}\ncredential_source = Environment\n"
+    write(home / ".aws" / "config", text)
+    done = helper.get(env={"AWS_PROFILE": "app"})
+    assert done.stdout == (
+        f'cannot get a token for "{HOST}": the credential source "Environment" of profile "app" '
+        "failed\n"
+    )
+    assert "hint: run: aws sts get-caller-identity --profile app" in done.stderr
+    assert aws.requests == 0
 
 
 @pytest.mark.parametrize("arguments", [("configure",), ("token",), ("refresh",), ("doctor",)])

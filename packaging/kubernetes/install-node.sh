@@ -4,7 +4,8 @@
 # Everything is made beside its place and then renamed: a kubelet may call it at any moment, and a
 # failure leaves what was there. Below PREFIX, releases/ID is what was installed, named by its hash;
 # current is a link to the one in use; config is the configuration as it was written, by which a
-# person's changes are seen. The release before stays until the next one: it may still run.
+# person's changes are seen; places is where the rest was put. The release before stays until the
+# next one: it may still run. Two of these scripts at once wait for each other.
 set -eu
 umask 022
 
@@ -37,13 +38,16 @@ OPTION:
   --dry-run             say what would be done
   --uninstall           remove what this script made, and put back what it replaced
   --help                this text
+
+The directories and the configuration are remembered below PREFIX: running it again, and
+--uninstall, need them no more.
 EOF
 }
 
-bin_dir=/usr/local/lib/kubelet-credential-providers
-config=/etc/kubernetes/ecr-credential-provider.yaml
+bin_dir=
+config=
 prefix=/opt/docker-credential-ecr
-hosts_dir=/etc/containerd/certs.d
+hosts_dir=
 packaged=/usr/bin/docker-credential-ecr
 kind=
 source=
@@ -93,7 +97,7 @@ choose() { # KIND FILE
 while [ $# -gt 0 ]; do
     case $1 in
     --bin-dir | --config | --prefix | --hosts-dir | --executable | --file | --wheel | --requirements)
-        [ $# -ge 2 ] || fail "\"$1\" needs a value"
+        [ -n "${2-}" ] || fail "\"$1\" needs a value"
         case $1 in
         --bin-dir) bin_dir=$2 ;;
         --config) config=$2 ;;
@@ -120,14 +124,55 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-for path in "$prefix" "$bin_dir"; do
-    case $path in
-    /*) ;;
-    *) fail "\"$path\" is not an absolute path" "start it at the root" ;;
+remembered() { # WHAT DEFAULT: what an installation has for it, with an x behind, as newlines would go
+    if [ -f "$prefix/places/$1" ]; then cat -- "$prefix/places/$1"; else printf '%s' "$2"; fi
+    printf x
+}
+
+place() { # WHAT GIVEN DEFAULT: set $place; the place that is given must be that of the installation
+    place=$2
+    while [ "$place" != "${place%/}" ]; do place=${place%/}; done
+    there=$(remembered "$1" "$3")
+    there=${there%x}
+    if [ -n "$place" ] && [ -f "$prefix/places/$1" ] && [ "$place" != "$there" ]; then
+        fail "\"$place\" is not the --$1 of this installation, which is \"$there\"" \
+            "leave --$1 out, or run first: $0 --uninstall"
+    fi
+    [ -n "$place" ] || place=$there
+    case $1$place in
+    prefix/* | bin-dir/* | config/* | hosts-dir/* | confignone | hosts-dirnone) ;;
+    *) fail "\"$2\" is not an absolute path" "start it at the root" ;;
     esac
-done
+}
+
+place prefix "$prefix" ""
+prefix=$place
+path=$prefix
+while [ ! -d "$path" ]; do path=$(dirname -- "$path"); done
+[ "$path" != "$prefix" ] || path=$(dirname -- "$path")
+# Two at once would remove what the other makes. A lock that ends with its holder leaves no file.
+if command -v flock >/dev/null; then
+    exec 9<"$path"
+    flock -n 9 || {
+        printf 'waiting for another run of this script\n'
+        flock 9
+    }
+fi
+place bin-dir "$bin_dir" /usr/local/lib/kubelet-credential-providers
+bin_dir=$place
+place config "$config" /etc/kubernetes/ecr-credential-provider.yaml
+config=$place
+place hosts-dir "$hosts_dir" /etc/containerd/certs.d
+hosts_dir=$place
 installed=$prefix/current/bin/docker-credential-ecr
 before=$prefix/bin/docker-credential-ecr # where the installer before this one had it
+
+check_program() { # FILE, as what it is of
+    case $("$1" --version 2>/dev/null || true) in
+    "docker-credential-ecr "*) ;;
+    *) fail "\"$2\" is not docker-credential-ecr" "check the file: a download may have failed" ;;
+    esac
+}
 
 there_is() { # FILE: also a link that leads nowhere
     [ -e "$1" ] || [ -L "$1" ]
@@ -148,11 +193,16 @@ is_marked() { # FILE
     [ "$(head -n 1 -- "$1" 2>/dev/null)" = "$mark" ]
 }
 
+next() { # KEPT: what KEPT is about to be, while FILE is replaced
+    printf '%s/.%s.new' "$(dirname -- "$1")" "$(basename -- "$1")"
+}
+
 is_edited() { # FILE KEPT: whether a person changed FILE, which we wrote as KEPT
     if [ -f "$2" ]; then
-        if cmp -s -- "$2" "$1"; then return 1; fi
+        if cmp -s -- "$2" "$1" || cmp -s -- "$(next "$2")" "$1"; then return 1; fi
         return 0
     fi
+    if cmp -s -- "$(next "$2")" "$1"; then return 1; fi
     hash=$(tail -n +2 -- "$1" | sha256sum | cut -d ' ' -f 1)
     case $shipped_before in
     *"$hash"*) return 1 ;;
@@ -180,7 +230,7 @@ take_back() { # FILE KEPT
 
 take_back_hosts() { # SOURCE
     take_back "$hosts_dir/$1/hosts.toml" "$prefix/hosts/$1"
-    run rm -f -- "$prefix/hosts/$1"
+    run rm -f -- "$prefix/hosts/$1" "$(next "$prefix/hosts/$1")"
     [ -n "$dry_run" ] || rmdir -- "$hosts_dir/$1" 2>/dev/null || true # unless something is in it
 }
 
@@ -214,7 +264,22 @@ executable)
     /*) ;;
     *) fail "\"$source\" is not an absolute path" "links lead to it: start it at the root" ;;
     esac
-    [ -x "$source" ] || fail "\"$source\" is not an executable file" "check --executable"
+    if [ ! -f "$source" ] || [ ! -x "$source" ]; then
+        fail "\"$source\" is not an executable file" "check --executable"
+    fi
+    step=$source
+    for _ in 1 2 3 4 5 6 7 8; do
+        for name in $names; do
+            [ "$step" != "$bin_dir/$name" ] || fail "\"$source\" leads to \"$step\", which would lead to it" \
+                "name the executable itself"
+        done
+        [ -L "$step" ] || break
+        case $(readlink -- "$step") in
+        /*) step=$(readlink -- "$step") ;;
+        *) step=$(dirname -- "$step")/$(readlink -- "$step") ;;
+        esac
+    done
+    check_program "$source" "$source"
     ;;
 file) [ -f "$source" ] || fail "there is no file \"$source\"" "check --file" ;;
 wheel)
@@ -230,6 +295,9 @@ for name in $names; do
     fi
 done
 if [ "$config" != none ]; then
+    if there_is "$config" && [ ! -f "$config" ]; then
+        fail "\"$config\" is not a file" "name a file, which may be new in a directory: --config DIR/ecr.yaml"
+    fi
     if there_is "$config" && ! is_marked "$config" && [ -z "$replace" ]; then
         fail "\"$config\" is another's configuration" \
             "give --replace (--uninstall puts it back), or another --config"
@@ -247,7 +315,9 @@ if [ "$config" != none ]; then
     configuration=$here/credential-provider-config$mode.yaml
     [ -f "$configuration" ] || fail "there is no file \"$configuration\"" "keep it beside this script"
 fi
-if there_is "$prefix" && [ ! -f "$prefix/.install-node" ]; then
+# An empty one may be what an interrupted run has left.
+if [ ! -f "$prefix/.install-node" ] && there_is "$prefix" &&
+    ! { [ -d "$prefix" ] && [ -z "$(ls -A -- "$prefix")" ]; }; then
     fail "\"$prefix\" is not of this script's making" "remove it, or choose another --prefix"
 fi
 for path in "$prefix" "$bin_dir" "$(dirname -- "$config")"; do
@@ -338,9 +408,24 @@ put_aside() { # FILE, whose name is never without a file
     [ -n "$dry_run" ] || there_is "$(aside "$1")" || cp -a -- "$1" "$(aside "$1")"
 }
 
-run mkdir -p -- "$prefix/releases" "$bin_dir"
+run mkdir -p -- "$prefix"
+run touch -- "$prefix/.install-node" # first of all: what is made from here on is ours
+run mkdir -p -- "$prefix/releases" "$prefix/places" "$bin_dir"
 [ "$config" = none ] || run mkdir -p -- "$(dirname -- "$config")"
-run touch -- "$prefix/.install-node"
+
+remember() { # WHAT PLACE
+    [ -z "$dry_run" ] || return 0
+    [ ! -f "$prefix/places/$1" ] || return 0
+    temporary=$prefix/places/.$1
+    if ! { printf '%s' "$2" >"$temporary" && mv -f -- "$temporary" "$prefix/places/$1"; }; then
+        fail "\"$temporary\" cannot be written" "see what stands above"
+    fi
+    temporary=
+}
+
+remember bin-dir "$bin_dir"
+remember config "$config"
+remember hosts-dir "$hosts_dir"
 target=$installed
 case $kind in
 installed) find_mirrors "$installed" ;;
@@ -361,10 +446,11 @@ file | wheel)
         rm -rf -- "$release"
         temporary=$release
         mkdir -p -- "$release/bin"
-        if ! { "make_$kind" "$release" && [ -x "$release/bin/docker-credential-ecr" ] &&
-            touch -- "$release/.whole"; }; then
+        if ! { "make_$kind" "$release" && [ -x "$release/bin/docker-credential-ecr" ]; }; then
             fail "\"$source\" cannot be installed in \"$release\"" "see what stands above"
         fi
+        check_program "$release/bin/docker-credential-ecr" "$source"
+        touch -- "$release/.whole"
         temporary=
     fi
     [ ! -x "$release/bin/docker-credential-ecr" ] || find_mirrors "$release/bin/docker-credential-ecr"
@@ -413,12 +499,13 @@ put_file() { # FILE KEPT COMMAND...: FILE gets what the command says, and is kep
         return
     fi
     if there_is "$file" && ! is_marked "$file"; then put_aside "$file"; fi
-    if ! cp -- "$temporary" "$kept.new"; then
-        fail "\"$kept.new\" cannot be written" "see what stands above"
+    # Whenever it is interrupted, the file is what one of the two records says.
+    if ! cp -- "$temporary" "$(next "$kept")"; then
+        fail "\"$(next "$kept")\" cannot be written" "see what stands above"
     fi
-    mv -f -- "$kept.new" "$kept"
     if cmp -s -- "$temporary" "$file"; then clean; else mv -f -- "$temporary" "$file"; fi
     temporary=
+    mv -f -- "$(next "$kept")" "$kept"
 }
 
 [ "$config" = none ] || put_file "$config" "$prefix/config" provider_config

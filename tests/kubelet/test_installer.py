@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import hashlib
 import os
 import re
@@ -34,7 +35,9 @@ class Place:
         self.hosts_dir = folder / "certs.d"
         self.script = INSTALLER
 
-    def run(self, *options: str, wrap: tuple[str, ...] = ()) -> Run:
+    def run(
+        self, *options: str, wrap: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> Run:
         argv = ["--bin-dir", str(self.bin_dir), "--config", str(self.config)]
         argv += ["--prefix", str(self.prefix), "--hosts-dir", str(self.hosts_dir)]
         done = subprocess.run(
@@ -42,7 +45,7 @@ class Place:
             capture_output=True,
             text=True,
             check=False,
-            env={"PATH": SYSTEM_PATH},
+            env=env or {"PATH": SYSTEM_PATH},
             timeout=TIME_LIMIT,
         )
         return Run(done.returncode, done.stdout, done.stderr)
@@ -55,7 +58,9 @@ class Place:
     def program(self, says: str) -> Path:
         """Return an executable that says so."""
         made = self.folder / f"says-{says}"
-        made.write_text(f"#!/bin/sh\necho {says}\n")
+        made.write_text(
+            f'#!/bin/sh\ncase "$1" in --version) echo docker-credential-ecr 2;; *) echo {says};; esac\n'
+        )
         made.chmod(0o755)
         return made
 
@@ -263,6 +268,7 @@ def test_over_a_full_disk(place: Place) -> None:
     big.write_bytes(big.read_bytes() + b"#" * (2 << 20))
     small = place.program("small")
     sh = f"sh {INSTALLER} --bin-dir {place.bin_dir} --config {place.config} --prefix {place.prefix}/o"
+    sh += f" --hosts-dir {place.hosts_dir}"
     setup = f"mount -t tmpfs -o size=1m tmpfs {{0}}; {sh} --file {small} >&2"
     place.prefix.mkdir()
     after = f'{place.bin_dir}/{NAMES[0]}; ls {place.prefix}/o/releases | wc -l; exit "$s"'
@@ -272,6 +278,145 @@ def test_over_a_full_disk(place: Place) -> None:
         assert done.status == 1
         assert done.stdout == "small\n1\n"
         assert "cannot be installed" in done.stderr
+
+
+def test_two_at_once_wait_for_each_other(place: Place) -> None:
+    """Two installers at once, and one beside --uninstall, leave a whole node or none, and say no error."""
+    programs = [place.program(says) for says in ("one", "two")]
+
+    def at_once(*runs: tuple[str, ...]) -> list[Run]:
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return list(pool.map(lambda options: place.run(*options), runs))
+
+    for _ in range(5):
+        done = at_once(*(("--file", str(program)) for program in programs))
+        assert [(run.status, run.stderr) for run in done] == [(0, "")] * 2
+        assert {place.says(name) for name in NAMES} in ({"one"}, {"two"})
+        done = at_once(("--file", str(programs[0])), ("--uninstall",))
+        assert [(run.status, run.stderr) for run in done] == [(0, "")] * 2
+        whole = place.prefix.exists()
+        assert [(place.bin_dir / name).exists() for name in NAMES] == [whole] * 2
+        assert place.config.exists() == whole
+
+
+def test_it_remembers_where_it_put_things(place: Place) -> None:
+    """Run again, or with --uninstall, it needs no directories; others than it has are refused."""
+    place.bin_dir.mkdir()
+    (place.bin_dir / NAMES[0]).write_text("AWS's\n")
+    before = place.files()
+    place.install("--file", str(place.program("one")), "--replace")
+    bare = ("sh", str(INSTALLER), "--prefix", f"{place.prefix}/")
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*bare, *options], capture_output=True, text=True, check=False)
+
+    again = run("--file", str(place.program("two")))
+    assert (again.returncode, again.stderr) == (0, "")
+    assert f"--image-credential-provider-bin-dir={place.bin_dir}" in again.stdout
+    assert place.says() == "two"
+    for options in (["--bin-dir", "/elsewhere"], ["--config", "none"], ["--hosts-dir", "none"]):
+        for more in ([], ["--uninstall"]):
+            refused = run(*options, *more)
+            assert refused.returncode == 1
+            assert f'"{options[1]}" is not the {options[0]} of this installation' in refused.stderr
+    assert place.says() == "two"
+    gone = run("--uninstall")
+    assert (gone.returncode, gone.stderr) == (0, "")
+    left = {path: what for path, what in place.files().items() if "says-" not in path}
+    assert {p: w for p, w in left.items() if not Path(p).is_dir()} == {
+        p: w for p, w in before.items() if not Path(p).is_dir()
+    }
+
+
+CHANGING = ("mkdir", "touch", "cp", "mv", "ln", "chmod", "rm")  # the commands that change something
+
+
+def test_killed_at_any_step_it_goes_on(
+    place: Place, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Killed before or after each of its commands: the next run mends it, and edits nobody made are none."""
+    tools = tmp_path_factory.mktemp("tools")
+    count = tools / "count"
+    for tool in CHANGING:
+        real = need(tool)
+        (tools / tool).write_text(
+            "#!/bin/sh\n"
+            f"n=$(cat {count}); echo $((n + 1)) >{count}\n"
+            '[ "$n" != "$KILL_BEFORE" ] || kill -9 $PPID\n'
+            f'{real} "$@" || exit\n'
+            '[ "$n" != "$KILL_AFTER" ] || kill -9 $PPID\n'
+        )
+        (tools / tool).chmod(0o755)
+
+    def killed(name: str, at: int, *options: str) -> int:
+        count.write_text("0\n")
+        env = {"PATH": f"{tools}:{SYSTEM_PATH}", name: str(at)}
+        return place.run(*options, env=env).status
+
+    program = str(place.program("one"))
+    for options in ((), ("--service-accounts",)):
+        for name in ("KILL_BEFORE", "KILL_AFTER"):
+            for at in range(100):
+                if options:  # from another mode
+                    place.install("--file", program)
+                if killed(name, at, "--file", program, *options) == 0:
+                    break
+                done = place.run("--file", program, *options)
+                assert (done.status, done.stderr) == (0, ""), (options, name, at)
+                assert "edited" not in done.stdout
+                assert place.says() == "one"
+                assert ("tokenAttributes:" in place.config.read_text()) == bool(options)
+                place.install("--uninstall")
+                assert not place.prefix.exists()
+                assert not place.config.exists()
+            assert 5 < at < 99
+            place.install("--uninstall")
+
+
+@pytest.mark.parametrize("what", ["empty", "another program"])
+def test_what_is_not_ours_is_not_installed(place: Place, what: str) -> None:
+    """A download that failed, or any other file, does not take the place of what works."""
+    place.install("--file", str(place.program("one")))
+    before = place.files()
+    other = place.folder / "download"
+    other.write_text("" if what == "empty" else "#!/bin/sh\necho hello\n")
+    done = place.run("--file", str(other))
+    other.unlink()
+
+    assert done.status == 1
+    assert "is not docker-credential-ecr" in done.stderr
+    assert place.says() == "one"
+    assert place.files() == before
+
+
+def test_an_executable_that_leads_to_the_plugin(place: Place) -> None:
+    """A link to the plugin would lead to itself: refused, and the plugin works on."""
+    place.install("--file", str(place.program("one")))
+    link = place.folder / "link"
+    link.symlink_to(place.bin_dir / NAMES[0])
+    for source in (link, place.bin_dir / NAMES[1]):
+        done = place.run("--executable", str(source))
+        assert done.status == 1
+        assert "which would lead to it" in done.stderr
+        assert place.says() == "one"
+
+
+@pytest.mark.parametrize("what", ["a directory", "a pipe", "a relative path"])
+def test_a_configuration_that_is_no_file(place: Place, what: str) -> None:
+    """It is said before anything is changed."""
+    config = place.folder / "providers.d"
+    if what == "a directory":
+        config.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(config)
+    program = place.program("one")
+    before = place.files()
+    given = config.name if what == "a relative path" else str(config)
+    done = place.run("--file", str(program), "--replace", "--config", given)
+
+    assert done.status == 1
+    assert ("not an absolute path" if what == "a relative path" else "is not a file") in done.stderr
+    assert place.files() == before
 
 
 def test_under_a_running_kubelet(place: Place) -> None:
@@ -389,7 +534,10 @@ def wheel(folder: Path, name: str, script: str) -> Path:
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     if script:
-        files[f"{name}-1.0.data/scripts/{script}"] = "#!python\nprint('wheel')\n"
+        files[f"{name}-1.0.data/scripts/{script}"] = (
+            "#!python\nimport sys\n"
+            "print('docker-credential-ecr 1' if '--version' in sys.argv else 'wheel')\n"
+        )
     record = ""
     for path, text in files.items():
         digest = (

@@ -27,6 +27,7 @@ ROLE_ANNOTATION = "eks.amazonaws.com/ecr-role-arn"  # on the service account
 ANNOTATION_VARIABLE = "AWS_ECR_ROLE_ANNOTATION"  # the key of one more annotation that may name it
 ROLE_VARIABLE = "AWS_ECR_ROLE_ARN"  # where there is no annotation
 SESSION_VARIABLE = "AWS_ECR_ROLE_SESSION_NAME"  # in place of one that tells the service account
+NODE_VARIABLE = "AWS_ECR_NODE_IDENTITY"  # whether the node's identity answers for any pod
 SHORT = 60  # seconds that the kubelet keeps an answer whose token is due for renewal
 NOT_OURS = 300  # seconds that it keeps "not ours": a rule may be added
 
@@ -57,7 +58,9 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
         deadline = Deadline(min(seconds, whole.left - 2), f'"{host}"')
         try:
             behind = _behind(host, environ, deadline)
-            if of_node:
+            if of_node and not _node_answers(environ):
+                _refuse(behind, request, environ, deadline)
+            elif of_node:
                 token = tokens.authorize(behind, environ, deadline)
             else:
                 token = _of_service_account(behind, request, environ, deadline)
@@ -159,6 +162,30 @@ def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> tuple[s
         if key and key in annotations:
             return f'the annotation "{one_line(key)}"', annotations[key]
     return f'"{ROLE_VARIABLE}"', environ.get(ROLE_VARIABLE)
+
+
+def _node_answers(environ: "Mapping[str, str]") -> bool:
+    """Whether the node's identity may answer: what is no word for yes is a no, as it shuts."""
+    return environ.get(NODE_VARIABLE, "").lower() in ("", "true", "1", "yes", "on")
+
+
+def _refuse(
+    host: str, request: "Mapping[str, Any]", environ: "Mapping[str, str]", deadline: Deadline
+) -> None:
+    """Raise for a registry that no role is to be assumed for; other hosts are not ours at all."""
+    deadline.doing("reading the configuration file")
+    if deadline.run(lambda: renewal.target(host, environ)) is None:
+        return
+    why = f'no service account token came with the request for "{host}"'
+    hint = f'give the pod a service account with the annotation "{ROLE_ANNOTATION}"'
+    if request.get("serviceAccountToken"):
+        why = f'{_role(request, environ)[0]} names no role for "{host}"'
+        hint = "set it to the ARN of a role, such as arn:aws:iam::123456789012:role/puller"
+    raise HelperError(
+        f'{why}, and "{NODE_VARIABLE}" keeps the node\'s identity from answering',
+        hint,
+        f"or let the node pull for every pod: remove {NODE_VARIABLE} from the provider's env",
+    )
 
 
 def _checked_role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> str:

@@ -525,6 +525,59 @@ def test_an_empty_annotation_asks_for_the_nodes_identity(
     assert aws.count("AssumeRoleWithWebIdentity") == 0
 
 
+@pytest.mark.parametrize("word", ["false", "FALSE", "0", "no", "off", "nope", " "])
+def test_an_empty_annotation_got_the_nodes_identity_where_it_answers_for_no_pod(
+    helper: Helper, aws: FakeAWS, word: str
+) -> None:
+    """With AWS_ECR_NODE_IDENTITY=false no request is answered as the node, also from the disk.
+
+    Another word than those that mean yes opens nothing. Roles, and images from elsewhere, are as ever.
+    """
+    node = auth_of(helper("kubelet", stdin=request()))[HOST]["password"]
+    env = {"AWS_ECR_NODE_IDENTITY": word}
+    for why, said in {
+        'the annotation "eks.amazonaws.com/ecr-role-arn" names no role': {
+            "eks.amazonaws.com/ecr-role-arn": ""
+        },
+        '"AWS_ECR_ROLE_ARN" names no role': {},
+    }.items():
+        body = request(serviceAccountToken=jwt(), serviceAccountAnnotations=said)
+        refused(helper("kubelet", stdin=body, env=env), why)
+    for body in (
+        request(),
+        request(serviceAccountToken="", serviceAccountAnnotations={}),
+        request(version="v1beta1", serviceAccountToken=jwt()),
+        request("public.ecr.aws/team/app"),
+    ):
+        refused(helper("kubelet", stdin=body, env=env), "no service account token came with")
+    assert aws.requests == 1  # the first, as the node
+
+    password = auth_of(of_pod(helper, jwt(), ROLE, **env))[HOST]["password"]
+    assert aws.issued[password][0].endswith("puller")
+    elsewhere = request("registry.k8s.io/pause")
+    assert auth_of(helper("kubelet", stdin=elsewhere, env=env)) == {}
+    assert helper.get(env=env).secret == node  # Docker's, which has no pods
+
+
+@pytest.mark.parametrize("word", ["", "true", "True", "1", "yes", "on"])
+def test_the_nodes_identity_answers_unless_the_setting_says_no(
+    helper: Helper, aws: FakeAWS, word: str
+) -> None:
+    """AWS_ECR_NODE_IDENTITY that is empty, or says yes, changes nothing."""
+    env = {"AWS_ECR_NODE_IDENTITY": word}
+    assert HOST in auth_of(helper("kubelet", stdin=request(), env=env))
+    assert HOST in auth_of(of_pod(helper, jwt(), "", **env))
+
+
+def refused(run: Run, why: str) -> None:
+    """It is one line that says why, and what to do; no password."""
+    assert (run.status, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"docker-credential-ecr: error: {why}")
+    assert '"AWS_ECR_NODE_IDENTITY"' in run.stderr
+    assert "hint: " in run.stderr
+    assert "\n" not in run.stderr
+
+
 def test_another_annotation_names_the_role_where_the_setting_says_so(
     helper: Helper, aws: FakeAWS
 ) -> None:
@@ -717,6 +770,25 @@ def test_the_kubelet_passes_service_accounts_on(
     assert who[1] == who[0]
     assert who[2] == ["AKIATEST"]
     assert aws.count("AssumeRoleWithWebIdentity") == 1
+
+
+def test_whoever_annotates_a_service_account_gets_no_pull_of_the_nodes(
+    kubelet: Path, aws: FakeAWS, env: dict[str, str], tmp_path: Path
+) -> None:
+    """The shipped configuration in which the node answers for no pod: nor for an empty annotation."""
+    node = Node(kubelet, tmp_path, env, "credential-provider-config-service-accounts-only.yaml")
+    own = {"image": f"{HOST}/app", "namespace": "a", "pod": "p", "token": jwt("a", "one")}
+    empty, static, role = node.pull(
+        {**own, "serviceAccount": "one", "annotations": {"eks.amazonaws.com/ecr-role-arn": ""}},
+        {"image": f"{HOST}/app", "namespace": "a", "pod": "static"},
+        {**own, "serviceAccount": "two", "annotations": {"eks.amazonaws.com/ecr-role-arn": ROLE}},
+    )
+    assert (empty["found"], empty["auth"]) == (False, [])
+    assert (static["found"], static["auth"]) == (False, [])
+    assert "names no role" in node.log
+    (credential,) = role["auth"]
+    assert aws.issued[credential["password"]][0].endswith("puller")
+    assert aws.count(CALL) == 1
 
 
 def test_the_kubelets_cache_keeps_service_accounts_apart(

@@ -61,7 +61,7 @@ TESTS = {
 _SLOW = (
     *("herd", "hundred", "kubelet_itself", "kubelets_decoding", "kubelet_asks", "capitals"),
     *("kubelet_passes", "kubelets_cache", "shipped", "whatever_hangs", "never_released"),
-    *("go_connects_to", "outlive_its_deadline", "docker_credential_pass"),
+    *("whoever_annotates", "go_connects_to", "outlive_its_deadline", "docker_credential_pass"),
 )
 LEFT_OUT = ("-m", "not alone and not proof", "-k", f"not ({' or '.join(_SLOW)})")
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {

@@ -168,6 +168,18 @@ def test_a_pods_own_role_is_pythons(aws: FakeAWS, front: Helper, cache: Path) ->
     assert aws.count("AssumeRoleWithWebIdentity") == 1
 
 
+@pytest.mark.parametrize("word", ["false", "off", "nope", "true"])
+def test_whether_the_node_answers_is_pythons(front: Helper, cache: Path, word: str) -> None:
+    """While AWS_ECR_NODE_IDENTITY says anything, Python reads it: a token on the disk changes nothing."""
+    keep_login(cache)
+    env = {"AWS_ECR_NODE_IDENTITY": word, **DEBUG}
+    run = front("kubelet", stdin=kubelets(), env=env)
+
+    assert run.stderr.startswith("docker-credential-ecr: debug: on to Python: ")
+    assert (SECRET in run.stdout) == (word == "true")
+    assert SECRET in front("get", stdin=HOST, env=env).stdout
+
+
 @pytest.mark.parametrize("words", [(), ("get-credentials",), ("--verbose", "x"), ("kubelet",)])
 def test_by_its_name(tmp_path: Path, front: Helper, cache: Path, words: tuple[str, ...]) -> None:
     """Started as the cloud provider's plugin, with whatever words, it is the kubelet's."""

@@ -113,6 +113,9 @@ kubelet(Text request, struct timespec now, Decision *decision)
         || !(memchr(server.start, '.', server.length) || memchr(server.start, ':', server.length))) {
         decision->reason = "the request is not one for a registry and the node's identity alone";
     }
+    else if (named("AWS_ECR_NODE_IDENTITY")[0] != '\0') {
+        decision->reason = "whether the node's identity answers is Python's to read";
+    }
     else if (host_of(server, decision->host) && !is_registry(decision->host)) {
         decision->reason = "the host may be a mirror of a registry";
     }

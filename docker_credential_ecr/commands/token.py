@@ -60,10 +60,13 @@ def arguments(parser: "argparse.ArgumentParser") -> None:
 def run(arguments: "argparse.Namespace", console: "Console") -> int:
     """Carry the command out. Raises ``HelperError``."""
     form = arguments.header or arguments.password or arguments.docker_config
-    if arguments.secret_patch and form:
+    patch: str | None = arguments.secret_patch
+    if patch is not None and form:
         raise HelperError("--secret-patch goes with no other form", "leave the other option out")
+    if patch == "":  # a variable of a script that is empty
+        raise HelperError('"" is not the name of a file for --secret-patch', "name a file")
     named = [registries.host_of(name, console.environ) for name in arguments.registries]
-    if len(named) > 1 and not (arguments.docker_config or arguments.secret_patch):
+    if len(named) > 1 and patch is None and not arguments.docker_config:
         raise HelperError(
             "only --docker-config and --secret-patch take more than one registry",
             "name one, or add one of these",
@@ -76,8 +79,8 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
     if arguments.docker_config:
         console.answer(_docker_config(found))
         console.warn(_end(found), "make a new one before that, and let nobody else read it")
-    elif arguments.secret_patch:
-        textfile.write(arguments.secret_patch, _secret_patch(found))
+    elif patch is not None:
+        textfile.write(patch, _secret_patch(found))
         console.warn(_end(found), "patch the secret, and make a new file before that")
     elif arguments.password:
         console.answer(token.secret)

@@ -6,6 +6,7 @@ import base64
 import json
 from pathlib import Path
 
+import pytest
 from fake_aws import FakeAWS
 from kit import ACCOUNT, HOST, OTHER_REGION, PUBLIC, Helper, age_all
 
@@ -80,3 +81,43 @@ def test_a_patch_is_no_other_form(aws: FakeAWS, helper: Helper, tmp_path: Path) 
         said = helper("token", *arguments)
         assert (said.status, said.stdout) == (1, "")
         assert not patch.exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--header",), ("--password",), ("--docker-config",)])
+def test_an_empty_file_had_the_secret_printed(
+    aws: FakeAWS, helper: Helper, more: tuple[str, ...]
+) -> None:
+    """--secret-patch "$FILE" with a variable that is empty: an error, and no secret on stdout."""
+    said = helper("token", "--secret-patch", "", *more, HOST)
+
+    assert (said.status, said.stdout) == (1, "")
+    assert said.stderr.startswith("docker-credential-ecr: error: ")
+    assert aws.requests == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("token", ""),
+        ("token", "--docker-config", HOST, ""),
+        ("refresh", ""),
+        ("configure", ""),
+        ("configure", "--remove", ""),
+        ("configure", "--regions", ""),
+        ("doctor", ""),
+        ("doctor", "--kubelet", "--config", "", "--bin-dir", ""),
+        ("completion", ""),
+    ],
+    ids=" ".join,
+)
+def test_no_empty_word_means_that_none_was_given(
+    aws: FakeAWS, helper: Helper, arguments: tuple[str, ...]
+) -> None:
+    """An empty name or value is an error in every command; no secret, and AWS is not asked."""
+    said = helper(*arguments)
+
+    assert said.status == 1
+    assert aws.requests == 0
+    if arguments[:2] != ("doctor", "--kubelet"):
+        assert said.stdout == ""
+        assert said.stderr.startswith("docker-credential-ecr: error: ")

@@ -1,8 +1,9 @@
 """A text file of the user's that is changed in one step: readers see the old one or the new one.
 
 A link stays a link; mode, owner, access lists and extended attributes stay. A new file is for its
-owner only. What is written beside the file until then has a name of our own form, so that a run
-that was killed leaves nothing that the next one does not know.
+owner only. A secret goes into a new file, and never where a link leads. What is written beside the
+file until then has a name of our own form, so that a run that was killed leaves nothing that the
+next one does not know.
 """
 
 import os
@@ -10,7 +11,7 @@ import stat
 import sys
 import time
 
-from .. import keeping
+from .. import cache, keeping
 from ..errors import HelperError, one_line
 from . import jsontext, system
 
@@ -22,6 +23,7 @@ _SUFFIX = ".docker-credential-ecr"
 _RANDOM = 8  # bytes; not the process id, which is no name across containers
 _LEFTOVER_AGE = 60  # seconds; writing such a file takes a few milliseconds
 _UNREAD = object()
+_SECRET = object()  # like that, and nothing of the old file is kept
 
 
 class Changed(HelperError):
@@ -74,6 +76,41 @@ def write(path: str, text: str) -> None:
     _replace(path, text, _UNREAD)
 
 
+def refuse_unless_private(path: str) -> None:
+    """Raise ``HelperError`` if what is at ``path`` is nothing to keep a secret in."""
+    hint = "name a file of your own, or one that is not there yet"
+    if os.path.basename(path) in ("", os.curdir, os.pardir):
+        raise HelperError(f'"{one_line(path)}" is not a file', hint)
+    try:
+        state = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return  # what comes after says what is wrong with the folder
+    except OSError as error:
+        raise HelperError(f'cannot read "{one_line(path)}": {error.strerror}', hint) from None
+    if stat.S_ISLNK(state.st_mode) or cache.is_reparse_point(state):
+        what = "is a link, which is not followed with a secret"
+    elif not stat.S_ISREG(state.st_mode):
+        what = "is not a file"
+    elif os.name == "posix" and state.st_uid != os.geteuid():
+        what = "belongs to another user"
+    else:
+        return
+    raise HelperError(f'"{one_line(path)}" {what}', hint)
+
+
+def write_secret(path: str, text: str) -> None:
+    """Write a file for ourselves alone, whatever was there. Raises ``HelperError``.
+
+    It is a new one, 0600 and ours from birth: who has the old one open reads the old one. What is
+    at its name is replaced and never followed, also if it comes there after the look at it.
+    """
+    refuse_unless_private(path)
+    folder, name = os.path.split(path)
+    target = os.path.join(os.path.realpath(folder), name)
+    sweep(target, alone=False)
+    _replace(target, text, _SECRET)
+
+
 def make_folder(folder: str) -> None:
     """Make a directory and those above it, for the owner only."""
     if os.path.isdir(folder):
@@ -96,8 +133,7 @@ def sweep(path: str, *, alone: bool) -> None:
 
     ``alone``: no other run of ours can be at it now. Else what is new stays.
     """
-    target = os.path.realpath(path)
-    folder, name = os.path.split(target)
+    folder, name = os.path.split(os.path.realpath(path))
     limit = time.time() - (0 if alone else _LEFTOVER_AGE)
     try:
         found = [other for other in os.listdir(folder) if _is_ours(other, name)]
@@ -114,7 +150,7 @@ def sweep(path: str, *, alone: bool) -> None:
 
 
 def _replace(path: str, text: str | None, was: object) -> None:
-    target = os.path.realpath(path)
+    target = path if was is _SECRET else os.path.realpath(path)
     try:
         if text is None:
             _still(target, was)
@@ -138,7 +174,10 @@ def _write(target: str, data: bytes, was: object) -> None:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            _dress(file.fileno(), target)
+            if was is not _SECRET:
+                _dress(file.fileno(), target)
+            elif os.name == "posix":
+                os.fchmod(file.fileno(), 0o600)  # a umask may have taken more
             os.fsync(file.fileno())
         # Docker takes no lock: between this look and the rename are some microseconds, in which a
         # login could be lost. There is no exchange of files that is to be had everywhere.
@@ -155,7 +194,7 @@ def _write(target: str, data: bytes, was: object) -> None:
 
 def _still(target: str, was: object) -> None:
     """Raise ``Changed`` unless the file says what it said (``None``: is not there)."""
-    if was is _UNREAD:
+    if was is _UNREAD or was is _SECRET:
         return
     try:
         with open(target, "rb") as file:

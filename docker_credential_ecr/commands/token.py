@@ -20,7 +20,7 @@ gives it. Without a registry, that of your account in your region. Pass it on
 by a pipe, as every user can read a command line. With --docker-config it is a
 Docker configuration, for what cannot run this program: it holds passwords, and
 is good until they end. --secret-patch writes the same for kubectl patch, into a
-file: a new one is for you alone."""
+file for you alone: a link, or another user's file, is refused."""
 EXAMPLE = """\
   HOST=123456789012.dkr.ecr.us-east-1.amazonaws.com
   docker-credential-ecr token --header $HOST |
@@ -65,6 +65,8 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
         raise HelperError("--secret-patch goes with no other form", "leave the other option out")
     if patch == "":  # a variable of a script that is empty
         raise HelperError('"" is not the name of a file for --secret-patch', "name a file")
+    if patch is not None:
+        textfile.refuse_unless_private(patch)
     named = [registries.host_of(name, console.environ) for name in arguments.registries]
     if len(named) > 1 and patch is None and not arguments.docker_config:
         raise HelperError(
@@ -80,7 +82,7 @@ def run(arguments: "argparse.Namespace", console: "Console") -> int:
         console.answer(_docker_config(found))
         console.warn(_end(found), "make a new one before that, and let nobody else read it")
     elif patch is not None:
-        textfile.write(patch, _secret_patch(found))
+        textfile.write_secret(patch, _secret_patch(found))
         console.warn(_end(found), "patch the secret, and make a new file before that")
     elif arguments.password:
         console.answer(token.secret)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -157,6 +158,96 @@ def test_names(files: Files) -> None:
     assert found["provider"][0][0] == "error"
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        ("true", "there is no plugin"),
+        ("ln -s nowhere/at/all", 'is a link to nothing: "nowhere/at/all"'),
+        ("mkdir", "is a directory"),
+        ("touch", "is not executable"),
+    ],
+)
+def test_a_plugin_that_is_not_there_stops_the_kubelet(files: Files, make: str, words: str) -> None:
+    """A provider without an executable is an error, not one that the kubelet asks, too."""
+    text = files.config.read_text()
+    provider = text[text.index("  - name:") :]
+    files.config.write_text(text + provider.replace("ecr-credential-provider", "rival"))
+    subprocess.run([*make.split(), files.plugins / "rival"], check=True)
+    ((state, said), (after, ours)) = files.ask(HOST)["provider"]
+    assert (state, after) == ("error", "ok")
+    assert words in said
+    assert f'"{files.plugins}/rival"' in said
+    assert ": the kubelet does not start" in said
+    assert f'mend it, or take the provider "rival" out of "{files.config}"' in said
+    assert "rival" not in ours
+
+
+def test_our_own_plugin_is_not_there(files: Files) -> None:
+    """That alone is said, with the installer as the way out; what is unknown is not said to be ok."""
+    (files.plugins / NAMES[0]).unlink()
+    found = files.ask(HOST)
+    ((state, said),) = found["provider"]
+    assert state == "error"
+    assert f'there is no plugin "{files.plugins}/{NAMES[0]}": the kubelet does not start' in said
+    assert "run install-node.sh again" in said
+    for check in ("executable", "images", "service accounts"):
+        assert found[check] == [("skipped", "see provider")]
+
+
+def test_nothing_is_ok_of_a_provider_that_is_not_there(files: Files) -> None:
+    """With another's plugin alone nothing is said of our patterns and our service accounts."""
+    files.write(OWN)
+    for name in NAMES:
+        (files.plugins / name).unlink()
+        write(files.plugins / name, "#!/bin/sh\nexit 1\n", 0o755)
+    found = files.ask(HOST)
+    assert "no provider in" in found["provider"][0][1]
+    for check in ("executable", "images", "service accounts"):
+        assert found[check] == [("skipped", "see provider")]
+
+
+@pytest.mark.parametrize("name", ["../rival", "a b", ".."])
+def test_a_name_that_the_kubelet_refuses(files: Files, name: str) -> None:
+    """Such a configuration stops the kubelet; what the name leads to is not run."""
+    trap = files.plugins.parent / "rival"
+    write(trap, f"#!/bin/sh\ntouch {trap}.ran\n", 0o755)
+    files.edit("name: ecr-credential-provider", f'name: "{name}"')
+    ((state, said),) = files.ask(HOST)["provider"]
+    assert state == "error"
+    assert f'a provider cannot be named "{name}": the kubelet does not start' in said
+    assert not Path(f"{trap}.ran").exists()
+
+
+def test_what_others_may_change_is_not_run(files: Files) -> None:
+    """Owner and mode are judged first, also of a link's target and of the links between."""
+    text = files.config.read_text()
+    provider = text[text.index("  - name:") :]
+    files.config.write_text(text + provider.replace("ecr-credential-provider", "rival"))
+    rival, trap = files.plugins / "rival", files.plugins.parent / "open" / "trap"
+    script = f"#!/bin/sh\ntouch {files.home}/ran\n"
+    write(trap, script, 0o755)
+    trap.parent.chmod(0o777)
+    write(files.plugins.parent / "safe", script, 0o755)
+    between = trap.parent / "between"
+    between.symlink_to(files.plugins.parent / "safe")
+    for target in (trap, between):
+        rival.unlink(missing_ok=True)
+        rival.symlink_to(target)
+        found = files.ask(HOST)
+        assert not (files.home / "ran").exists()
+        (state, said), (after, _) = found["executable"]
+        assert (state, after) == ("error", "ok")
+        assert f'"{trap.parent}" can be written by others' in said
+    rival.unlink()
+    write(rival, script, 0o777)
+    assert f'"{rival}" can be written by others' in files.ask(HOST)["executable"][0][1]
+    assert not (files.home / "ran").exists()
+    write(rival, script, 0o755)
+    rival.chmod(0o755)
+    files.ask(HOST)
+    assert (files.home / "ran").exists()  # it is the others' hand that keeps it from being run
+
+
 def test_a_directory_of_configurations(files: Files) -> None:
     """The kubelet takes a directory, whose files it merges; an empty one stops it."""
     text = files.config.read_text()
@@ -167,6 +258,7 @@ def test_a_directory_of_configurations(files: Files) -> None:
     (files.config / "20.json").write_text(
         json.dumps({"kind": "CredentialProviderConfig", "providers": [{"name": "other"}]})
     )
+    write(files.plugins / "other", "#!/bin/sh\nexit 1\n", 0o755)
     (files.config / "notes.txt").write_text("{")
     ((state, said),) = files.ask(HOST)["provider"]
     assert state == "ok"

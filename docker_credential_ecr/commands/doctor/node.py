@@ -27,6 +27,8 @@ _HOSTS_DIR = "/etc/containerd/certs.d"
 _PLUGINS = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images")
 _ONLY = "credential-provider-config-service-accounts-only.yaml"
 _ROUNDED = 2  # seconds: the kernel tells the boot, from which a start is counted, in whole ones
+_LINKS = 40  # one behind the other, as many as Linux follows
+_OUR_NAME = "ecr-credential-provider"  # what the installer calls the plugin, or begins with
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -75,10 +77,44 @@ def providers(context: "Context") -> "list[Provider]":
     ]
 
 
-def ours(context: "Context") -> "list[Provider]":
-    """Return the providers whose executable is this program, whatever its version."""
+def unusable(context: "Context") -> dict[str, str]:
+    """Return the names of the providers that stop the kubelet, and what is wrong with each."""
     folder = context.find(bin_dir)
-    return [p for p in context.find(providers) if _is_ours(os.path.join(folder, p.name))]
+    faults = {one.name: provider.fault(folder, one.name) for one in context.find(providers)}
+    return {name: fault for name, fault in faults.items() if fault}
+
+
+def unsafe(context: "Context") -> dict[str, tuple[str, str]]:
+    """Return the names of the providers whose plugin others may change: where, and how.
+
+    They are never run here: they are not known to be ours.
+    """
+    folder, wrong = context.find(bin_dir), context.find(unusable)
+    found = {}
+    for name in (one.name for one in context.find(providers) if one.name not in wrong):
+        fault = _fault_of_owner(folder) or _fault_of_way(os.path.join(folder, name))
+        if fault:
+            found[name] = fault
+    return found
+
+
+def candidates(context: "Context") -> "list[Provider]":
+    """Return the providers whose executable is this program, whatever its version: perhaps none."""
+    folder = context.find(bin_dir)
+    left_out = {*context.find(unusable), *context.find(unsafe)}
+    return [
+        one
+        for one in context.find(providers)
+        if one.name not in left_out and _is_ours(os.path.join(folder, one.name))
+    ]
+
+
+def ours(context: "Context") -> "list[Provider]":
+    """Return the same, of which there is one at least. Raises ``HelperError``."""
+    found = context.find(candidates)
+    if not found:
+        raise HelperError("no provider is this program")
+    return found
 
 
 def environ(context: "Context") -> dict[str, str]:
@@ -90,7 +126,7 @@ def environ(context: "Context") -> dict[str, str]:
     made = dict(running.environ or {}) if running is not None else {}
     made.setdefault("PATH", os.defpath)
     none: list[Provider] = []
-    found = sorted(context.find_or(ours, none), key=lambda one: one.audience is not None)
+    found = sorted(context.find_or(candidates, none), key=lambda one: one.audience is not None)
     return {**made, **(found[0].environ if found else {})}
 
 
@@ -163,18 +199,30 @@ def named(context: "Context") -> "Iterator[Finding]":
             f'"{path}" has two providers named "{one_line(name)}": the kubelet does not start',
             "rename one: a link of another name to the same executable will do",
         )
-    found = context.need(ours, "see kubelet")
-    if not found:
-        listed = ", ".join(f'"{one_line(name)}"' for name in known) or "none"
+    found = context.need(candidates, "see kubelet")
+    wrong = context.find(unusable)
+    for name, fault in wrong.items():
         yield Finding(
             ERROR,
-            f'no provider in "{path}" is this program: {listed}',
-            "run: packaging/kubernetes/install-node.sh, and restart the kubelet",
+            f"{fault}: the kubelet does not start",
+            f'mend it, or take the provider "{one_line(name)}" out of "{path}"',
+            *(["run install-node.sh again: it installs the plugin"] * name.startswith(_OUR_NAME)),
         )
+    if not found:
+        others = [name for name in known if name not in wrong and name not in context.find(unsafe)]
+        if others or not known:
+            listed = ", ".join(f'"{one_line(name)}"' for name in others) or "none"
+            yield Finding(
+                ERROR,
+                f'no provider in "{path}" is this program: {listed}',
+                "run: packaging/kubernetes/install-node.sh, and restart the kubelet",
+            )
+        elif not wrong:
+            raise Skip("a plugin that others may change is not run: see executable")
         return
     for other in context.find(providers):
         both = next((p for p in other.patterns if any(p in one.patterns for one in found)), None)
-        if other not in found and both is not None:
+        if other not in found and other.name not in wrong and both is not None:
             yield Finding(
                 WARNING,
                 f'the kubelet asks "{one_line(other.name)}", too, for images of "{one_line(both)}"',
@@ -187,18 +235,19 @@ def named(context: "Context") -> "Iterator[Finding]":
 def plugins(context: "Context") -> "Iterator[Finding]":
     """Check that what the kubelet runs, as root, is this version, and nobody else's to change."""
     folder = context.need(bin_dir, "see kubelet")
-    for one in context.need(ours, "see provider"):
+    writable = context.need(unsafe, "see provider")
+    for name, (place, what) in writable.items():
+        shown = one_line(os.path.realpath(os.path.join(folder, name)))
+        yield Finding(
+            ERROR,
+            f'"{one_line(place)}" {what}, and the kubelet runs "{shown}" as root',
+            f"run: chown -h root:root '{one_line(place)}' && chmod go-w '{one_line(place)}'",
+        )
+    if not writable:
+        context.need(ours, "see provider")
+    for one in context.find(candidates):
         path = os.path.realpath(os.path.join(folder, one.name))
         shown = one_line(path)
-        wrong = _fault_of_owner(folder) or _fault_of_owner(path)
-        if wrong:
-            place, what = wrong
-            yield Finding(
-                ERROR,
-                f'"{one_line(place)}" {what}, and the kubelet runs "{shown}" as root',
-                f"run: chown root:root '{one_line(place)}' && chmod go-w '{one_line(place)}'",
-            )
-            continue
         version = _version_of(path)
         if version and version != __version__:
             yield Finding(
@@ -208,6 +257,19 @@ def plugins(context: "Context") -> "Iterator[Finding]":
             )
             continue
         yield Finding(OK, f'"{one_line(one.name)}" is "{shown}"')
+
+
+def _fault_of_way(path: str) -> tuple[str, str] | None:
+    """Return the same for what ``path`` leads to, and for each link on that way."""
+    wrong = _fault_of_owner(os.path.realpath(path))
+    for _ in range(_LINKS):
+        if wrong or not os.path.islink(path):
+            return wrong
+        wrong = _fault_of_owner(os.path.dirname(path))
+        if not wrong and os.lstat(path).st_uid not in (0, os.geteuid()):
+            wrong = path, "belongs to another user than root"
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return wrong
 
 
 def _fault_of_owner(path: str) -> tuple[str, str] | None:

@@ -119,6 +119,24 @@ def _started(process: str) -> float:
         return 0.0
 
 
+def fault(folder: str, name: str) -> str:
+    """Return why the kubelet does not take the plugin ``name``, or an empty string.
+
+    As Kubernetes' pkg/credentialprovider/plugin: the name, then Go's exec.LookPath for the file.
+    """
+    if not name or name in (".", "..") or "/" in name or " " in name:
+        return f'a provider cannot be named "{one_line(name)}"'
+    path = os.path.join(folder, name)
+    shown = one_line(path)
+    if os.path.isdir(path):
+        return f'the plugin "{shown}" is a directory'
+    if not os.path.exists(path):
+        if os.path.islink(path):
+            return f'the plugin "{shown}" is a link to nothing: "{one_line(os.readlink(path))}"'
+        return f'there is no plugin "{shown}"'
+    return "" if os.access(path, os.X_OK) else f'the plugin "{shown}" is not executable'
+
+
 def files(path: str) -> list[str]:
     """Return the files of a configuration: itself, or a directory's in the kubelet's order."""
     if not os.path.isdir(path):

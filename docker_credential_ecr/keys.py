@@ -270,13 +270,18 @@ def _prefix(value: object) -> str:
     return text
 
 
+def is_account(text: str) -> bool:
+    """Whether ``text`` is the number of an AWS account."""
+    return len(text) == _ACCOUNT_LENGTH and text.isascii() and text.isdecimal()
+
+
 def is_role_arn(text: str) -> bool:
     """Whether ``text`` is the ARN of an IAM role, in any partition."""
     word, partition, service, region, account, resource = (*text.split(":", 5), *[""] * 5)[:6]
     return (
         (word, service, region) == ("arn", "iam", "")
         and partition.startswith("aws")
-        and (len(account) == _ACCOUNT_LENGTH and account.isascii() and account.isdecimal())
+        and is_account(account)
         and resource.startswith("role/")
         and not resource.endswith("/")
         and text.isascii()

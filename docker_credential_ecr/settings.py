@@ -59,7 +59,7 @@ class Settings:
     def behind(self, host: str) -> "tuple[registry.Registry, Rule | None] | None":
         """Return the registry behind ``host`` and the rule for it, or ``None``: not ours.
 
-        Raises ``Refused`` for a variable of the account that cannot be used.
+        Raises ``Refused`` for a variable of the account that cannot be used, or that names none.
         """
         rule = self.rule_for(host)
         found = registry.parse(rule.registry if rule is not None and rule.registry else host)

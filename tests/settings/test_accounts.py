@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,88 @@ def test_status_and_doctor_name_them(aws: FakeAWS, helper: Helper, home: Path) -
     (config,) = (check for check in found if check["name"] == "config")
     assert f'{PROFILE_VARIABLE} answers for "{HOST}", with profile=dev' in config["message"]
     assert config["state"] == "ok"
+
+
+MISNAMED = [
+    "AWS_ECR_ROLE_ARN_21098765432",
+    "AWS_ECR_PROFILE_1234-5678-9012",
+    "AWS_ECR_ROLE_ARN_",
+    "AWS_ECR_PROFILE_dev",
+]
+
+
+@pytest.mark.parametrize("name", MISNAMED)
+def test_a_variable_for_no_account(aws: FakeAWS, helper: Helper, name: str) -> None:
+    """Nobody is asked with the default identity in its place; what is on disk is served, as ever."""
+    value = {name: PULLER}
+    for host in (HOST, PUBLIC):
+        done = helper.get(host, env=value)
+        assert done.status == 1
+        assert f'"{name}" does not end with an account, which has 12 digits' in done.stderr
+    assert aws.requests == 0
+    assert helper.get(env={name: ""}).secret
+    assert helper.get(env=value).secret
+
+
+def variables(helper: Helper, *arguments: str) -> list[tuple[str, str, list[str]]]:
+    """Return doctor's findings on our variables; no other check repeats an error of theirs."""
+    run = helper("doctor", "--offline", "--json", *arguments)
+    checks = json.loads(run.stdout)["checks"]
+    found = [check for check in checks if check["name"] == "variables"]
+    wrong = any(check["state"] == "error" for check in found)
+    config = [check for check in checks if check["name"] in ("config", "registry name")]
+    assert all(check["state"] in ("ok", "skipped") for check in config)
+    assert not wrong or run.status == 1
+    return [(check["state"], check["message"], check["hints"]) for check in found]
+
+
+@pytest.mark.parametrize("name", MISNAMED)
+def test_doctor_does_not_call_a_variable_for_no_account_valid(helper: Helper, name: str) -> None:
+    """It is an error that names the variable, and how one is named."""
+    helper.env[name] = PULLER
+    ((state, said, (hint,)),) = variables(helper, HOST)
+    assert state == "error"
+    assert said == f'"{name}" does not end with an account, which has 12 digits'
+    assert "_123456789012, or unset it" in hint
+
+
+def test_doctor_does_not_call_a_wrong_role_valid(helper: Helper) -> None:
+    """What is no role is the one finding on our variables, for whatever account it is."""
+    for account in (ACCOUNT, OTHER):
+        name = f"AWS_ECR_ROLE_ARN_{account}"
+        helper.env[name] = "SECRET-CANARY"
+        ((state, said, _),) = variables(helper, HOST)
+        assert (state, said) == ("error", f'"{name}" is not the ARN of an IAM role')
+        del helper.env[name]
+
+
+def test_doctor_names_a_variable_that_is_not_ours(helper: Helper) -> None:
+    """One that is nearly ours is a warning with the right name; another program's is only named."""
+    for name, meant in (
+        ("AWS_ECR_TIMOUT", "AWS_ECR_TIMEOUT"),
+        ("AWS_ECR_PROFILE", "AWS_ECR_PROFILE_123456789012"),
+        ("AWS_ECR_ROLE_ARNS_210987654321", "AWS_ECR_ROLE_ARN_123456789012"),
+    ):
+        helper.env[name] = "40"
+        ((state, said, (hint,)),) = variables(helper, HOST)
+        del helper.env[name]
+        assert state == "warning"
+        assert said == f'"{name}" is no variable of this program: it is not read'
+        assert hint.startswith(f"name it {meant}, or run: ")
+    helper.env["AWS_ECR_REGISTRY"] = HOST
+    ((state, said, _),) = variables(helper, HOST)
+    assert state == "ok"
+    assert said.endswith('; not ours, and not read: "AWS_ECR_REGISTRY"')
+
+
+def test_doctor_knows_every_variable_of_the_readme(helper: Helper) -> None:
+    """None that README explains is called a stranger."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    named = set(re.findall(r"`(AWS_ECR_[A-Z_]+[A-Z])`", readme))
+    assert len(named) > 8
+    words = {"AWS_ECR_BACKGROUND_REFRESH": "true", "AWS_ECR_LOG_FORMAT": "json"}
+    words |= {"AWS_ECR_IGNORE_CREDS_STORAGE": "false", "AWS_ECR_LOG": "-"}
+    for name in named - {"AWS_ECR_CONFIG_FILE"}:
+        helper.env[name] = words.get(name, "40" if name == "AWS_ECR_TIMEOUT" else "/tmp/x")
+    ((state, said, _),) = variables(helper, HOST)
+    assert (state, said) == ("ok", "each of ours is valid, or not set")

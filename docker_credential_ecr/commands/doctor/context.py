@@ -154,15 +154,22 @@ def host(context: Context) -> str:
 def rule(context: Context) -> "Rule | None":
     """Return the rule that answers for ``host``: of the account's variables, or of our file."""
     found = context.find_or(our_settings, settings.Settings(environ=context.environ))
-    behind = found.behind(context.find(host))
+    behind = _behind(context)
     return behind[1] if behind is not None else found.rule_for(context.find(host))
+
+
+def _behind(context: Context) -> "tuple[Registry, Rule | None] | None":
+    found = context.find_or(our_settings, settings.Settings(environ=context.environ))
+    server_host = context.find(host)
+    try:
+        return found.behind(server_host)
+    except HelperError:
+        raise Skip("see variables") from None
 
 
 def target(context: Context) -> "Registry":
     """Return the ECR registry: ``host``, or the one that a rule puts behind it."""
-    behind = context.find_or(our_settings, settings.Settings(environ=context.environ)).behind(
-        context.find(host)
-    )
+    behind = _behind(context)
     if behind is not None:
         return behind[0]
     context.need(our_settings, "config.toml cannot be used, and this is not an ECR hostname")

@@ -113,6 +113,11 @@ class Plan:
         self.said += [f"{s}: not configured {self.where}" for s in wanted if s not in gone]
         if store:
             self.said.append(f"all registries: removed {self.where}")
+        elif not names and not self.config.asks_us(self.config.store):
+            # Another took our place: what we wrote into our own file is left to take back.
+            _, changed_rules = self._back_from_fallback(None)
+            if changed_rules is not None:
+                self.drafts.append((changed_rules, {FALLBACK: None}))
         if not self.said:
             self.said.append(f"nothing is configured {self.where}")
         self._take_out(servers, store=store)

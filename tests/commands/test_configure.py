@@ -450,6 +450,50 @@ def test_a_changed_fallback_stays(helper: Helper, config: Path, home: Path) -> N
     assert rules.read_text() == '[fallback]\nhelper = "desktop"\n# more\n'
 
 
+def test_a_fallback_of_ours_is_taken_back_where_another_program_took_our_place(
+    helper: Helper, config: Path, home: Path
+) -> None:
+    """Docker's file is the other's now and stays; ours names no fallback any more, and --all works."""
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    for edited in (False, True):
+        put(config, '{"credsStore": "pass"}')
+        helper("configure", "--all")
+        put(config, '{"credsStore": "desktop"}')
+        if edited:
+            rules.write_text(rules.read_text() + "# more\n")
+        done = helper("configure", "--remove")
+        assert done.status == 0
+        assert read(config) == '{"credsStore": "desktop"}'
+        if edited:
+            assert f'"{rules}" still names the fallback helper "pass"' in done.stderr
+            assert f'nothing is configured in "{config}"' in done.stdout
+        else:
+            assert done.stdout == f'"pass" is no longer the fallback, in "{rules}"\n'
+            assert not rules.exists()
+            again = helper("configure", "--remove")
+            assert again.stdout == f'nothing is configured in "{config}"\n'
+            assert helper("configure", "--all").status == 0
+            assert helper("configure", "--remove").status == 0
+            assert read(config) == '{"credsStore": "desktop"}'
+
+
+def test_a_fallback_stays_where_docker_asks_us_by_another_name(
+    helper: Helper, config: Path, home: Path, tmp_path: Path
+) -> None:
+    """A credsStore that leads to us through a link of AWS's name still needs the fallback."""
+    put(config, '{"credsStore": "pass"}')
+    helper("configure", "--all")
+    put(config, '{"credsStore": "ecr-login"}')
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "docker-credential-ecr-login").symlink_to(EXECUTABLE)
+    helper.env["PATH"] = f"{links}:{helper.env['PATH']}"
+    done = helper("configure", "--remove")
+    assert (done.status, done.stderr) == (0, "")
+    rules = home / ".config" / "docker-credential-ecr" / "config.toml"
+    assert rules.read_text() == '[fallback]\nhelper = "pass"\n'
+
+
 def test_two_fallbacks_are_refused(helper: Helper, config: Path, home: Path) -> None:
     """A fallback of the user's own is not replaced, and nothing is written."""
     put(config, FILES["credsStore"])

@@ -98,8 +98,7 @@ def read(environ: "Mapping[str, str]") -> DockerConfig:
     path = config_path(environ)
     shown = one_line(path)
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a directory has an error of its own
+        if not stat.S_ISREG(os.stat(path).st_mode):
             raise HelperError(
                 f'"{shown}" is not a file',
                 "put a file there, or name another folder: DOCKER_CONFIG",
@@ -141,7 +140,12 @@ def parse(text: str) -> "dict[str, Any]":
     if not text.strip():
         return {}
     # Numbers stay what is written: Python refuses to make one of more than 4,300 digits.
-    data = json.loads(text, object_pairs_hook=_Pairs, parse_int=lambda digits: ("number", digits))
+    data = json.loads(
+        text,
+        object_pairs_hook=_Pairs,
+        parse_int=lambda digits: ("number", digits),
+        parse_constant=lambda name: _refuse_constant(text, name),
+    )
     if not isinstance(data, _Pairs):
         raise TypeError
     for written, value in data.pairs:
@@ -153,6 +157,16 @@ def parse(text: str) -> "dict[str, Any]":
         elif not (key == STORE and value is None and before):
             found[key] = value
     return found
+
+
+def _refuse_constant(text: str, name: str) -> None:
+    """Refuse NaN and its like, which Python takes for JSON and Go does not."""
+    import json
+    import re
+
+    found = re.finditer(r'"(?:[^"\\]|\\.)*"|' + name, text)
+    place = next((match.start() for match in found if match[0] == name), 0)
+    raise json.JSONDecodeError("not JSON", text, place)
 
 
 class _Pairs(dict[str, "Any"]):

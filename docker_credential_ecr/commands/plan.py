@@ -53,12 +53,14 @@ class Plan:
         self.drafts.append((self.draft, displaced))
         self._warn_of_aws_helper()
         logins = self.config.logins()
-        for server in servers:
-            if server.partition(":")[0] in logins:
+        for host in dict.fromkeys(server.partition(":")[0] for server in servers):
+            if host in logins:
+                # `docker logout` takes the name, with its port if it has one, and adds the schemes.
+                key = server_url.shown(logins[host])
                 self._warn(
-                    f'"{server}" has a login of its own {self.where}: clients that do not know '
+                    f'"{key}" has a login of its own {self.where}: clients that do not know '
                     "helpers use it, and it ends 12 hours after it was made",
-                    f"remove it: docker logout {server}",
+                    f"remove it: docker logout {key}",
                 )
         self._warn_of_path()
 

@@ -520,6 +520,40 @@ def test_a_login_that_shadows(helper: Helper, config: Path) -> None:
     assert LOGIN not in done.stderr
 
 
+@pytest.mark.parametrize("key", [HOST, f"https://{HOST}", f"{HOST}:443"])
+def test_a_login_is_named_once_and_as_docker_knows_it(
+    helper: Helper, config: Path, key: str
+) -> None:
+    """However often and with whichever port the registry is named: `docker logout` takes that name."""
+    known = key.removeprefix("https://")
+    put(config, json.dumps({"auths": {key: {"auth": "QVdTOng="}}}))
+    done = helper("configure", f"{HOST}:443", HOST, f"{HOST}:8443")
+    assert done.status == 0
+    assert done.stderr.count("has a login of its own") == 1
+    assert f'"{known}" has a login of its own' in done.stderr
+    assert f"hint: remove it: docker logout {known}\n" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
+def test_what_only_python_takes_for_json(helper: Helper, config: Path, name: str) -> None:
+    """Docker cannot read a file with NaN: it is refused with its place, and left as it is."""
+    text = f'{{"NaN": "-Infinity \\" NaN",\n "x": [1, {name}]}}'
+    put(config, text)
+    done = helper("configure", HOST)
+    assert (done.status, done.stdout) == (1, "")
+    assert f'"{config}" is not valid JSON at line 2, column 11' in done.stderr
+    assert read(config) == text
+
+
+def test_a_directory_in_the_place_of_the_file(helper: Helper, config: Path) -> None:
+    """No mode makes it a file."""
+    config.mkdir(parents=True)
+    done = helper("configure", HOST)
+    assert (done.status, done.stdout) == (1, "")
+    assert f'"{config}" is not a file' in done.stderr
+    assert "chmod" not in done.stderr
+
+
 def test_logins_that_docker_no_longer_uses(helper: Helper, config: Path) -> None:
     """With --all, Docker no longer looks at the logins in its file: that is said."""
     put(config, FILES["auths"])

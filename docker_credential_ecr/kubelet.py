@@ -58,7 +58,7 @@ def converse(read: "Callable[[int], bytes]", environ: "Mapping[str, str]") -> An
         deadline = Deadline(min(seconds, whole.left - 2), f'"{host}"')
         try:
             behind = _behind(host, environ, deadline)
-            if of_node and not _node_answers(environ):
+            if of_node and not node_answers(environ):
                 _refuse(behind, request, environ, deadline)
             elif of_node:
                 token = tokens.authorize(behind, environ, deadline)
@@ -164,7 +164,7 @@ def _role(request: "Mapping[str, Any]", environ: "Mapping[str, str]") -> tuple[s
     return f'"{ROLE_VARIABLE}"', environ.get(ROLE_VARIABLE)
 
 
-def _node_answers(environ: "Mapping[str, str]") -> bool:
+def node_answers(environ: "Mapping[str, str]") -> bool:
     """Whether the node's identity may answer: what is no word for yes is a no, as it shuts."""
     return environ.get(NODE_VARIABLE, "").lower() in ("", "true", "1", "yes", "on")
 

@@ -119,6 +119,16 @@ def test_a_pod_that_is_pulled_by_the_node_in_silence(files: Files) -> None:
     assert 'are for "x"' in files.ask(HOST)["service accounts"][0][1]
 
 
+def test_an_empty_annotation_where_the_node_is_to_answer_for_none(files: Files) -> None:
+    """A configuration for pods' own roles alone without its variable lets the node answer: a warning."""
+    files.write(f"{OWN[:-5]}-only.yaml")
+    files.edit('value: "false"', 'value: "true"')
+    ((state, said),) = files.ask(HOST)["service accounts"]
+    assert state == "warning"
+    assert "whose annotation is empty is pulled by the node's identity" in said
+    assert "AWS_ECR_NODE_IDENTITY" in said
+
+
 @pytest.mark.parametrize(
     ("server", "state"),
     [
@@ -286,7 +296,7 @@ def test_what_another_user_owns_is_an_error(files: Files) -> None:
     ((state, said),) = files.ask(HOST)["executable"]
     assert state == "error"
     assert f'"{files.plugins}" belongs to another user than root' in said
-    assert f"chown root:root '{files.plugins}'" in said
+    assert f"chown -h root:root '{files.plugins}' && chmod go-w '{files.plugins}'" in said
 
 
 def test_a_place_that_cannot_be_looked_at(files: Files) -> None:

@@ -241,6 +241,7 @@ def test_doctor_knows_every_variable_of_the_readme(helper: Helper) -> None:
     assert len(named) > 8
     words = {"AWS_ECR_BACKGROUND_REFRESH": "true", "AWS_ECR_LOG_FORMAT": "json"}
     words |= {"AWS_ECR_IGNORE_CREDS_STORAGE": "false", "AWS_ECR_LOG": "-"}
+    words |= {"AWS_ECR_NODE_IDENTITY": "false"}
     for name in named - {"AWS_ECR_CONFIG_FILE"}:
         helper.env[name] = words.get(name, "40" if name == "AWS_ECR_TIMEOUT" else "/tmp/x")
     ((state, said, _),) = variables(helper, HOST)

@@ -8,6 +8,7 @@ import stat
 
 from ... import __version__, registry, settings
 from ...errors import HelperError, one_line
+from ...kubelet import NODE_VARIABLE, node_answers
 from . import probe, provider
 from .context import ERROR, OK, WARNING, Finding, Skip, our_settings, server
 
@@ -428,6 +429,16 @@ def service_accounts(context: "Context") -> "Iterator[Finding]":
     )
     node = next((one for one in found if one.audience is None), None)
     if node is None:
+        for one in own:
+            if node_answers(one.environ):
+                yield Finding(
+                    WARNING,
+                    f'a pod of "{one_line(one.name)}" whose annotation is empty is pulled by the '
+                    "node's identity",
+                    f"give the provider the variable {NODE_VARIABLE}, false: run "
+                    "install-node.sh --service-accounts-only again, or see the .new beside it",
+                )
+                return
         yield Finding(OK, "pods pull with their own roles alone", may)
         return
     yield Finding(

@@ -21,6 +21,10 @@ _WORDS = {
         "tokens are renewed in the background, as if it were not set",
     ),
     "AWS_ECR_IGNORE_CREDS_STORAGE": (("true", "false"), 'logins are ignored only if it is "true"'),
+    "AWS_ECR_NODE_IDENTITY": (
+        (*_OFF, *_ON),
+        "the kubelet is never answered with the node's identity, as if it were false",
+    ),
     "AWS_ECR_LOG_FORMAT": (("json",), 'the log changes its form only if it is "json"'),
 }
 _DISABLE = "AWS_ECR_DISABLE_CACHE"

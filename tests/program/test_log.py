@@ -135,6 +135,24 @@ def test_logins_and_others(aws: FakeAWS, helper: Helper, home: Path, log: Path) 
     assert events(log)[-1]["helper"] == "other"
 
 
+def test_who_waited_for_another_says_so(aws: FakeAWS, helper: Helper, log: Path) -> None:
+    """Of two at once one asks AWS; the other says that it found the token, and for how many ms it waited."""
+    aws.delay = 4.0
+    first = helper.start("get", stdin=HOST)
+    until(lambda: aws.requests == 1)
+    second = helper.get()
+    first.communicate(timeout=PATIENCE)
+
+    found = events(log)
+    assert second.secret in aws.issued
+    assert aws.count(CALL) == 1
+    [issued] = [event for event in found if event["event"] == "issued"]
+    [waited] = [event for event in found if event["event"] == "found"]
+    assert issued["pid"] == first.pid != waited["pid"]
+    assert isinstance(waited["waited_ms"], int)
+    assert 1000 < waited["waited_ms"] <= 4500
+
+
 def test_lines_for_people(aws: FakeAWS, helper: Helper, tmp_path: Path) -> None:
     """Without a format each event is one line of words; `-` sends them to stderr."""
     said = helper.get(env={"AWS_ECR_LOG": "-"})

@@ -96,8 +96,10 @@ front: ## build the native front for this machine into dist/ (needs a C compiler
 	@mkdir -p dist
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -Wall -Wextra -o dist/docker-credential-ecr packaging/native/front/*.c
 
-wheel: ## build the wheel into dist/
-	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+wheel: $(VENV)/.requirements ## build the wheel into dist/
+	@rm -rf build *.egg-info
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build *.egg-info
 
 wheels: wheel ## build the platform wheels, with the front in them, too
 	$(PYTHON) packaging/native/wheels.py --folder $(NATIVE_FOLDER) dist/docker_credential_ecr-*-py3-none-any.whl

@@ -160,6 +160,6 @@ def test_what_is_in_it(machine: str) -> None:
 
 def test_the_one_for_windows_has_no_script() -> None:
     """There the entry point is made to an executable, and a script beside it would not run."""
-    (path,) = PACKAGES.glob("docker_credential_ecr-*-win_amd64*.whl")
+    (path,) = PACKAGES.glob("docker_credential_ecr-*-none-win32*.whl")
     left = set(recorded_in(pure())) - set(recorded_in(path))
     assert [name.rpartition("/")[2] for name in left] == [NAME]

@@ -149,6 +149,8 @@ def test_who_waited_for_another_says_so(aws: FakeAWS, helper: Helper, log: Path)
     [issued] = [event for event in found if event["event"] == "issued"]
     [waited] = [event for event in found if event["event"] == "found"]
     assert issued["pid"] == first.pid != waited["pid"]
+    assert isinstance(issued["ms"], int)
+    assert issued["ms"] >= 4000
     assert isinstance(waited["waited_ms"], int)
     assert 1000 < waited["waited_ms"] <= 4500
 

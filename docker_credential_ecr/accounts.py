@@ -4,7 +4,7 @@ CI jobs have variables. They come before the rules of the file, and are conditio
 of that account's registries alone.
 """
 
-from . import keys
+from . import keys, registry
 from .errors import Refused, one_line
 from .rule import Rule
 from .settings import PREFIXES
@@ -24,7 +24,7 @@ def variables(account: str) -> tuple[str, ...]:
 def misnamed(name: str) -> Refused | None:
     """Return what is wrong with a variable's name that begins as ours do, or ``None``."""
     start = next(filter(name.startswith, PREFIXES))
-    if keys.is_account(name.removeprefix(start)):
+    if registry.is_account(name.removeprefix(start)):
         return None
     return Refused(
         f'"{one_line(name)}" does not end with an account, which has 12 digits',

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _ROLE_SECONDS = range(900, 43200 + 1)  # DurationSeconds of sts:AssumeRole, in seconds
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_*")
 _HELPER_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-_ACCOUNT_LENGTH = 12  # digits
 _EXAMPLE = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 _PREFIX = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")  # of each part, as ECR takes them
 _HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
@@ -206,10 +205,11 @@ def _can_be_ecr(pattern: str) -> bool:
     rule = Rule(pattern)
     account, *labels = pattern.split(".")
     digits = account.replace("*", "")
-    if not all("0" <= c <= "9" for c in digits) or len(digits) > _ACCOUNT_LENGTH:
+    if not all("0" <= c <= "9" for c in digits) or len(digits) > registry.ACCOUNT_LENGTH:
         return any(map(rule.matches, registry.public_hosts()))
     if "*" in account:  # as many digits as there may be in its place
-        account = account.replace("*", "0" * (_ACCOUNT_LENGTH - len(digits)), 1).replace("*", "")
+        lacking = "0" * (registry.ACCOUNT_LENGTH - len(digits))
+        account = account.replace("*", lacking, 1).replace("*", "")
     # Regions are an open set: one that is spelled out is tried, else one of each partition.
     regions = [*registry.REGIONS, *(label for label in labels if "*" not in label)]
     glob = Rule(".".join((account, *("*" if "*" in label else label for label in labels))))
@@ -270,18 +270,13 @@ def _prefix(value: object) -> str:
     return text
 
 
-def is_account(text: str) -> bool:
-    """Whether ``text`` is the number of an AWS account."""
-    return len(text) == _ACCOUNT_LENGTH and text.isascii() and text.isdecimal()
-
-
 def is_role_arn(text: str) -> bool:
     """Whether ``text`` is the ARN of an IAM role, in any partition."""
     word, partition, service, region, account, resource = (*text.split(":", 5), *[""] * 5)[:6]
     return (
         (word, service, region) == ("arn", "iam", "")
         and partition.startswith("aws")
-        and is_account(account)
+        and registry.is_account(account)
         and resource.startswith("role/")
         and not resource.endswith("/")
         and text.isascii()

@@ -29,7 +29,7 @@ _FORMS = (
 )
 _PUBLIC = {"public.ecr.aws": False, "ecr-public.aws.com": True}  # host: is it dual-stack?
 _PUBLIC_REGION = "us-east-1"  # ECR Public answers GetAuthorizationToken there only
-_ACCOUNT_LENGTH = 12  # digits
+ACCOUNT_LENGTH = 12  # digits
 _REGION_PARTS = 3  # at least, as in us-east-1
 
 
@@ -81,7 +81,7 @@ def parse(text: str) -> Registry | None:
         dual_stack = _PUBLIC[host]
         return Registry(host, "ecr-public", "", _PUBLIC_REGION, fips=False, dual_stack=dual_stack)
     account, _, rest = host.partition(".")
-    if len(account) != _ACCOUNT_LENGTH or not account.isdecimal():
+    if not is_account(account):
         return None
     for form, fips, dual_stack in _FORMS:
         if rest.startswith(f"{form}."):
@@ -120,6 +120,11 @@ def _domain(region: str, *, dual_stack: bool) -> str | None:
         if region.startswith(prefix):
             return (dual or None) if dual_stack else plain
     return None  # pragma: no cover - the last row's prefix matches every region
+
+
+def is_account(text: str) -> bool:
+    """Whether ``text`` is the number of an AWS account."""
+    return len(text) == ACCOUNT_LENGTH and text.isascii() and text.isdecimal()
 
 
 def _is_region(name: str) -> bool:

@@ -23,7 +23,6 @@ _SUFFIX = ".docker-credential-ecr"
 _RANDOM = 8  # bytes; not the process id, which is no name across containers
 _LEFTOVER_AGE = 60  # seconds; writing such a file takes a few milliseconds
 _UNREAD = object()
-_SECRET = object()  # like that, and nothing of the old file is kept
 
 
 class Changed(HelperError):
@@ -108,7 +107,7 @@ def write_secret(path: str, text: str) -> None:
     folder, name = os.path.split(path)
     target = os.path.join(os.path.realpath(folder), name)
     sweep(target, alone=False)
-    _replace(target, text, _SECRET)
+    _replace(target, text, _UNREAD, bare=True)
 
 
 def make_folder(folder: str) -> None:
@@ -149,15 +148,16 @@ def sweep(path: str, *, alone: bool) -> None:
             pass  # gone meanwhile, or another user's
 
 
-def _replace(path: str, text: str | None, was: object) -> None:
-    target = path if was is _SECRET else os.path.realpath(path)
+def _replace(path: str, text: str | None, was: object, *, bare: bool = False) -> None:
+    """Replace what ``path`` leads to; ``bare``: what is at ``path``, and keep nothing of it."""
+    target = path if bare else os.path.realpath(path)
     try:
         if text is None:
             _still(target, was)
             keeping.again(lambda: os.unlink(target))
         else:
             make_folder(os.path.dirname(target))
-            _write(target, text.encode("utf-8"), was)
+            _write(target, text.encode("utf-8"), was, bare=bare)
     except OSError as error:
         hint = f'make the directory "{one_line(os.path.dirname(target))}" writable for you'
         if system.IS_WINDOWS and isinstance(error, PermissionError):  # pragma: no cover
@@ -165,7 +165,7 @@ def _replace(path: str, text: str | None, was: object) -> None:
         raise HelperError(f'cannot write "{one_line(target)}": {error.strerror}', hint) from None
 
 
-def _write(target: str, data: bytes, was: object) -> None:
+def _write(target: str, data: bytes, was: object, *, bare: bool) -> None:
     folder, name = os.path.split(target)
     beside = os.path.join(folder, f".{name}.{os.urandom(_RANDOM).hex()}{_SUFFIX}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -174,7 +174,7 @@ def _write(target: str, data: bytes, was: object) -> None:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            if was is not _SECRET:
+            if not bare:
                 _dress(file.fileno(), target)
             elif os.name == "posix":
                 os.fchmod(file.fileno(), 0o600)  # a umask may have taken more
@@ -194,7 +194,7 @@ def _write(target: str, data: bytes, was: object) -> None:
 
 def _still(target: str, was: object) -> None:
     """Raise ``Changed`` unless the file says what it said (``None``: is not there)."""
-    if was is _UNREAD or was is _SECRET:
+    if was is _UNREAD:
         return
     try:
         with open(target, "rb") as file:

@@ -91,9 +91,10 @@ def unsafe(context: "Context") -> dict[str, tuple[str, str]]:
     They are never run here: they are not known to be ours.
     """
     folder, wrong = context.find(bin_dir), context.find(unusable)
+    of_folder = _fault_of_owner(folder)
     found = {}
     for name in (one.name for one in context.find(providers) if one.name not in wrong):
-        fault = _fault_of_owner(folder) or _fault_of_way(os.path.join(folder, name))
+        fault = of_folder or _fault_of_way(os.path.join(folder, name))
         if fault:
             found[name] = fault
     return found

@@ -97,13 +97,19 @@ def entered(call: str, folder: Path) -> int:
     return int(found[1])
 
 
+def full_pipe() -> tuple[int, int]:
+    """Return both ends of a pipe of one page, in which there is no room."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.write(writer, b"x" * 4096)
+    return reader, writer
+
+
 def test_a_stdout_that_does_not_block_gets_all_of_the_answer(
     aws: FakeAWS, helper: Helper, tmp_path: Path
 ) -> None:
     """A pipe of one page whose reader is slow: the whole answer, and exit code 0."""
-    reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    os.write(writer, b"x" * 4096)
+    reader, writer = full_pipe()
     os.set_blocking(writer, False)
     process = subprocess.Popen(
         [*traced("/select", tmp_path), str(helper.path), "get"],
@@ -113,10 +119,7 @@ def test_a_stdout_that_does_not_block_gets_all_of_the_answer(
         env=helper.environment(),
     )
     os.close(writer)
-    assert process.stdin is not None
-    process.stdin.write(HOST.encode())
-    process.stdin.close()
-    process.stdin = None
+    give(process, HOST)
     entered(r"\w*select\w*\(", tmp_path)  # it has found the pipe full
     said = b""
     while chunk := os.read(reader, 65536):
@@ -155,9 +158,7 @@ def test_an_interrupt_while_nobody_reads_the_answer(
     aws: FakeAWS, helper: Helper, tmp_path: Path
 ) -> None:
     """Ctrl-C ends a get whose answer waits for a full pipe: the shell's exit code, and no word."""
-    reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
-    os.write(writer, b"x" * 4096)
+    reader, writer = full_pipe()
     # Whoever runs the tests may have it ignored, which is inherited.
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -93,6 +93,7 @@ class Stack:
         self.password = base64.b64encode(content.encode()).decode()
         self.bundle = folder / "ca.crt"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._runnable = 0  # how many tags of the image that runs are there
         self._holder: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -331,17 +332,21 @@ class Stack:
 
     def seed_runnable(self, tags: int) -> None:
         """Push images that run, as HOST/run:1 to as many as ``tags``, and one for sandboxes."""
-        folder = self.folder / "runnable"
-        if folder.exists():
-            return
-        busybox = Path(need("busybox"))  # of busybox-static: there is no library in the image
-        image = write_image(folder, {"bin/sleep": busybox.read_bytes()}, ["/bin/sleep", "100000"])
+        image = f"oci:{self.folder / 'runnable'}:1"
+        public = []
+        if not self._runnable:
+            busybox = Path(need("busybox"))  # of busybox-static: there is no library in the image
+            files = {"bin/sleep": busybox.read_bytes()}
+            write_image(self.folder / "runnable", files, ["/bin/sleep", "100000"])
+            public = [f"{PUBLIC}/pause:1", f"{PUBLIC}/run:1"]
         login = ["--dest-creds", f"AWS:{self.password}"]
-        public = [f"{PUBLIC}/pause:1", f"{PUBLIC}/run:1"]
-        for name in (*public, *(f"{HOST}/run:{tag}" for tag in range(1, tags + 1))):
+        # Whoever came first may have wanted fewer.
+        lacking = [f"{HOST}/run:{tag}" for tag in range(self._runnable + 1, tags + 1)]
+        for name in (*public, *lacking):
             options = [] if name in public else login
             argv = [need("skopeo"), "copy", "--quiet", *options, image, f"docker://{name}"]
             self.run(argv, {"PATH": SYSTEM_PATH, "HOME": str(self.folder)}, check=True)
+        self._runnable = max(self._runnable, tags)
 
 
 class Hub:

@@ -3,7 +3,7 @@
 from ... import __version__
 from ...errors import HelperError
 from .. import registries
-from . import here, node, there, variables
+from . import here, node, plugins, there, variables
 from .context import ERROR, SKIPPED, Context, Finding, Skip, server
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ _OF_DOCKER = ("executable", "docker", "auths", "fallback")
 KUBELET_CHECKS: "tuple[tuple[str, Callable[[Context], Iterator[Finding]]], ...]" = (
     ("kubelet", node.flags),
     ("provider", node.named),
-    ("executable", node.plugins),
+    ("executable", plugins.executables),
     ("images", node.images),
     ("mirrors", node.mirrors),
     ("service accounts", node.service_accounts),

@@ -13,7 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-CONFIG, BIN_DIR = "--image-credential-provider-config", "--image-credential-provider-bin-dir"
+    from .context import Context
+
+_CONFIG, _BIN_DIR = "--image-credential-provider-config", "--image-credential-provider-bin-dir"
 _ENDINGS = (".json", ".yaml", ".yml")  # of a directory's files, which the kubelet reads in order
 _SIZE_LIMIT = 1 << 20  # bytes, 1 MiB: a configuration has 5 KiB
 _START = 19  # field of /proc/PID/stat behind the name: the start, in ticks since the boot
@@ -73,7 +75,7 @@ def _list(table: "dict[str, Any]", key: str) -> "list[Any]":
     return found if isinstance(found, list) else []
 
 
-def running() -> Kubelet | None:
+def _running() -> Kubelet | None:
     """Return the kubelet that runs on this machine, or ``None``."""
     try:
         names = sorted(filter(str.isdecimal, os.listdir("/proc")), key=int)
@@ -103,7 +105,7 @@ def _flags(argv: list[str]) -> dict[str, str]:
     found = {}
     for word, after in zip(argv, [*argv[1:], ""], strict=True):
         name, mark, value = word.partition("=")
-        if name in (CONFIG, BIN_DIR):
+        if name in (_CONFIG, _BIN_DIR):
             found[name] = value if mark else after
     return found
 
@@ -117,24 +119,6 @@ def _started(process: str) -> float:
         return boot + ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, LookupError, StopIteration):
         return 0.0
-
-
-def fault(folder: str, name: str) -> str:
-    """Return why the kubelet does not take the plugin ``name``, or an empty string.
-
-    As Kubernetes' pkg/credentialprovider/plugin: the name, then Go's exec.LookPath for the file.
-    """
-    if not name or name in (".", "..") or "/" in name or " " in name:
-        return f'a provider cannot be named "{one_line(name)}"'
-    path = os.path.join(folder, name)
-    shown = one_line(path)
-    if os.path.isdir(path):
-        return f'the plugin "{shown}" is a directory'
-    if not os.path.exists(path):
-        if os.path.islink(path):
-            return f'the plugin "{shown}" is a link to nothing: "{one_line(os.readlink(path))}"'
-        return f'there is no plugin "{shown}"'
-    return "" if os.access(path, os.X_OK) else f'the plugin "{shown}" is not executable'
 
 
 def files(path: str) -> list[str]:
@@ -154,7 +138,7 @@ def files(path: str) -> list[str]:
     return found
 
 
-def providers(path: str) -> list[Provider]:
+def _providers(path: str) -> list[Provider]:
     """Return the providers of one file. Raises ``HelperError``."""
     shown = one_line(path)
     try:
@@ -178,3 +162,46 @@ def providers(path: str) -> list[Provider]:
             "see the configurations in packaging/kubernetes",
         )
     return [Provider(table) for table in _list(document, "providers") if isinstance(table, dict)]
+
+
+# The facts.
+
+
+def kubelet(context: "Context") -> Kubelet | None:
+    """Return the kubelet that runs here, if its files are not named in place of it."""
+    return None if context.config is not None else _running()
+
+
+def config(context: "Context") -> str:
+    """Return the path of the kubelet's CredentialProviderConfig: a file, or a directory."""
+    if context.config is not None:
+        return context.config
+    return _flag(context, _CONFIG)
+
+
+def bin_dir(context: "Context") -> str:
+    """Return the directory of the kubelet's plugins."""
+    if context.bin_dir is not None:
+        return context.bin_dir
+    return _flag(context, _BIN_DIR)
+
+
+def _flag(context: "Context", name: str) -> str:
+    found = context.find(kubelet)
+    if found is None:
+        raise HelperError(
+            "no kubelet runs here, or its command line cannot be read",
+            "run this as root on the node",
+            "or name its files: --config FILE --bin-dir DIRECTORY",
+        )
+    if not found.flags.get(name):
+        raise HelperError(
+            f'the kubelet, process {found.pid}, runs without "{name}": it asks no provider',
+            "give it the flags that install-node.sh prints, and restart it",
+        )
+    return found.flags[name]
+
+
+def providers(context: "Context") -> list[Provider]:
+    """Return every provider that the kubelet knows, in its order."""
+    return [found for path in files(context.find(config)) for found in _providers(path)]

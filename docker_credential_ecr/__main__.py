@@ -80,7 +80,9 @@ def _answer(argv: list[str]) -> Answer:  # noqa: PLR0911 - one case a conversati
 
         return Answer(status=commands.run(argv[1:], sys.stdout, sys.stderr, os.environ))
     except HelperError as error:
-        return failure(error)
+        answer = failure(error)
+        answer.conditions = error.conditions
+        return answer
     except BrokenPipeError:
         return Answer(status=1)  # nobody is listening
     except Exception as error:  # noqa: BLE001 - a traceback may quote what must not be shown

@@ -11,7 +11,7 @@ from . import PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .cache import Token
 
@@ -25,8 +25,11 @@ NO_USERNAME = "no credentials username"
 class HelperError(Exception):
     """A failure that a person can act on.
 
-    ``reason`` is one line; ``hints`` is a tuple of lines, each an action.
+    ``reason`` is one line; ``hints`` is a tuple of lines, each an action. While all ``conditions``
+    hold the same failure would come again; without any nothing is known of that.
     """
+
+    conditions: "Sequence[str]" = ()
 
     def __init__(self, reason: str, *hints: str) -> None:
         super().__init__(reason)
@@ -68,10 +71,11 @@ class Denied(Refused):
 class Answer:
     """What a conversation says: bytes for stdout and stderr, the exit code, the token to renew.
 
-    ``behind`` is renewed once all is said, which changes nothing of it any more.
+    ``behind`` is renewed once all is said, which changes nothing of it any more. ``conditions`` are
+    those of the failure that is told.
     """
 
-    __slots__ = ("behind", "status", "stderr", "stdout")
+    __slots__ = ("behind", "conditions", "status", "stderr", "stdout")
 
     def __init__(
         self,
@@ -85,6 +89,7 @@ class Answer:
         self.status = status
         self.stderr = stderr
         self.behind = behind
+        self.conditions: Sequence[str] = ()
 
 
 def report(kind: str, error: HelperError) -> bytes:

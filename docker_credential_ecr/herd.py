@@ -3,11 +3,12 @@
 Of the fronts that find nothing on the disk one goes on in Python, and the others wait until its
 lock is released. What it comes to is written into the lock's file, for them to say the same::
 
-    1795000000123456789 1 57
+    1795000000123456789 1 57 212
     no AWS credentials ...
 
-First the time at which that was known (nanoseconds), the exit code and the length of stdout
-(bytes), then stdout and stderr. packaging/native/front/herd.c reads it.
+First the time at which that was known (nanoseconds), the exit code and the lengths of stdout and
+stderr (bytes), then both, then the conditions under which who comes just afterwards would fail in
+the same way. packaging/native/front/herd.c reads it.
 """
 
 import os
@@ -38,7 +39,13 @@ def tell(answer: "Answer", environ: "Mapping[str, str]") -> None:
     descriptor, _ = _handed_on(environ)
     # A success is for nobody else to read: what they may have of it is on the disk.
     stdout, stderr = (answer.stdout, answer.stderr) if answer.status else (b"", b"")
-    said = f"{time.time_ns()} {answer.status} {len(stdout)}\n".encode() + stdout + stderr
+    said = f"{time.time_ns()} {answer.status} {len(stdout)} {len(stderr)}\n".encode()
+    said += stdout + stderr
+    conditions = "".join(f"{line}\n" for line in answer.conditions).encode(
+        "utf-8", "surrogateescape"
+    )
+    if len(said) + len(conditions) <= SAID_LIMIT:
+        said += conditions
     try:
         if len(said) <= SAID_LIMIT and not cache.file_fault(os.fstat(descriptor)):
             os.write(descriptor, said)

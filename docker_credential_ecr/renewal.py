@@ -265,16 +265,18 @@ class _Renewal:
         return None
 
     def _fetch(self) -> Token:
-        from .ecr import request
+        from .ecr import request, sources
 
         asked = time.time()
         try:
             issued = request.fetch(
                 self.where, self.rule, self.environ, self.deadline, once=self.spare
             )
-        except NoCredentials:
+        except NoCredentials as error:
             if self.where.service == "ecr-public":
                 raise CredentialsNotFound from None  # served anonymously, within tighter limits
+            if sources.is_machine_silent(self.environ):
+                error.conditions = self.conditions
             raise
         token = _token(issued, self.host, self.where, asked, credentials_end=issued.credentials_end)
         took = round(1000 * (time.time() - asked))

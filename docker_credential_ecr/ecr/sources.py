@@ -98,6 +98,15 @@ def conditions(environ: "Mapping[str, str]") -> list[str]:
     return [*lines, *dict.fromkeys(files)]
 
 
+def is_machine_silent(environ: "Mapping[str, str]") -> bool:
+    """Whether the machine's own identity is switched off: nobody is asked for credentials then.
+
+    A container's is asked for where a variable names it, and has an answer or an error. What no
+    source has is so until one of ``conditions`` changes. Source: botocore's utils.py, IMDSFetcher.
+    """
+    return environ.get("AWS_EC2_METADATA_DISABLED", "false").lower() == "true"
+
+
 def of_account(account: str, environ: "Mapping[str, str]") -> list[str]:
     """Return the conditions of an account's own registries: the variables of that account alone."""
     from .. import settings

@@ -27,6 +27,7 @@
 #define TICK 250000       /* microseconds between two looks at the clock */
 #define PATIENCE 2.0      /* seconds after which a person is told, deadline.PATIENCE */
 #define SAID_LIMIT 8192   /* bytes, herd.SAID_LIMIT */
+#define JUST_NOW 1000000000LL /* nanoseconds in which what was said before may still be so */
 
 static const char *folder;           /* the cache's directory */
 static char name[NAME_LENGTH + 1];   /* of the lock */
@@ -42,6 +43,12 @@ seconds(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int64_t
+nanoseconds(struct timespec of)
+{
+    return (int64_t)of.tv_sec * 1000000000 + of.tv_nsec;
 }
 
 /* Seconds that may be waited; 0 where Python has to make sense of the time-out. */
@@ -192,7 +199,7 @@ begin(const Decision *decision, const char *conversation)
         || clock_gettime(CLOCK_REALTIME, &now) < 0) {
         return false;
     }
-    arrived = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    arrived = nanoseconds(now);
     folder = decision->folder;
     name_lock(conversation, decision->host);
     return in_time(take, DISK_LIMIT) && (holds_lock || (is_held && await_lock(LOCK_SH)));
@@ -228,29 +235,36 @@ await_another(const Decision *decision, const char *conversation)
     return false;
 }
 
-/* Set what to say to what the process that was waited for has come to, if that is no answer. */
+/* Set what to say to what another process has come to, if that is no answer: one that was waited
+   for, or one that ended just before this one came, whose failure would be ours as well. */
 bool
 passed_on(Text *answer, Text *error, int *status)
 {
+    struct timespec now = {0, 0};
     long long when;
-    size_t first;
+    size_t first, second;
     Text head, body;
     ssize_t size = lock < 0 ? -1 : pread(lock, said, SAID_LIMIT, 0);
 
+    clock_gettime(CLOCK_REALTIME, &now);
     if (size <= 0 || !partition((Text){said, (size_t)size}, '\n', &head, &body)) {
         return false;
     }
     head.start[head.length] = '\0';
-    if (sscanf(head.start, "%19lld %3d %6zu", &when, status, &first) != 3 || when < arrived
-        || first > body.length) {
+    if (sscanf(head.start, "%19lld %3d %6zu %6zu", &when, status, &first, &second) != 4
+        || first + second > body.length || when > nanoseconds(now)) {  /* by a clock set back since */
         return false;
+    }
+    *answer = (Text){body.start, first};
+    *error = (Text){body.start + first, second};
+    if (when < arrived) {
+        Text conditions = {error->start + second, body.length - first - second};
+        return *status != 0 && arrived - when < JUST_NOW && conditions.length && holds(conditions);
     }
     if (*status == 0) {  /* it could not keep what it has got: nor could the next */
         let_go();
         return false;
     }
-    *answer = (Text){body.start, first};
-    *error = (Text){body.start + first, body.length - first};
     return true;
 }
 

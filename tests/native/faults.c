@@ -1,7 +1,6 @@
 /* Linked before the C library with --wrap: of the calls that the front makes, the one whose
    number is in the file FAIL_FILE fails, and the file goes. */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -53,10 +52,9 @@ WRAP(int, -1, fstatat, (int in, const char *path, struct stat *state, int flags)
      (in, path, state, flags))
 WRAP(ssize_t, -1, read, (int descriptor, void *data, size_t size), (descriptor, data, size))
 WRAP(ssize_t, -1, write, (int descriptor, const void *data, size_t size), (descriptor, data, size))
-WRAP(DIR *, NULL, fdopendir, (int descriptor), (descriptor))
-WRAP(struct dirent *, NULL, readdir, (DIR *names), (names))
+WRAP(long, -1, syscall, (long number, int descriptor, void *data, size_t size),
+     (number, descriptor, data, size))
 WRAP(int, -1, close, (int descriptor), (descriptor))
-WRAP(int, -1, closedir, (DIR *names), (names))
 WRAP(int, -1, clock_gettime, (clockid_t clock, struct timespec *time), (clock, time))
 WRAP(int, -1, memfd_create, (const char *name, unsigned flags), (name, flags))
 WRAP(off_t, -1, lseek, (int descriptor, off_t offset, int whence), (descriptor, offset, whence))

@@ -2,7 +2,6 @@
 
 #include "front.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -239,20 +238,18 @@ bool
 lookup(const char *folder, const char *host, struct timespec now, Token *found)
 {
     int place = open_host(folder, host);
-    DIR *names = place < 0 ? NULL : fdopendir(place);
     bool has_found = false;
-    struct dirent *item;
+    const char *name;
 
-    if (names == NULL) {
-        close(place);
+    if (place < 0 || !open_names(place)) {
         return false;
     }
     Text data = {buffers[0], 0};
-    while (errno = 0, (item = readdir(names)) != NULL) {
+    while ((name = next_name()) != NULL) {
         Token token;
 
-        if (is_entry(item->d_name) && read_entry(place, item->d_name, &data)
-            && parse_entry(data, item->d_name, host, &token)
+        if (is_entry(name) && read_entry(place, name, &data)
+            && parse_entry(data, name, host, &token)
             && (token.issued <= now.tv_sec || token.is_login) && now.tv_sec < token.expires
             && (!has_found || is_better(&token, found)) && holds(token.conditions)) {
             *found = token;
@@ -264,6 +261,6 @@ lookup(const char *folder, const char *host, struct timespec now, Token *found)
     if (has_found) {
         found->is_claimed = now.tv_sec >= found->refresh && is_claimed(place, found->name, now);
     }
-    closedir(names);
+    close_names();
     return has_found && !has_failed;
 }

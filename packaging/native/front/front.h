@@ -5,8 +5,8 @@
    whose docstrings are the contract, and answers with the same bytes; tests/vectors holds all to it.
    Whatever it cannot decide, or finds odd, goes on in Python, which then judges from the start: so it
    may be stricter than Python, never laxer.  It uses no locale: bytes are compared as bytes, as
-   Python does wherever the locale is one of UTF-8.  It allocates nothing but the stream of a
-   directory, and a thread for the kubelet.  It writes a claim, as claims.py does, and the lock of a
+   Python does wherever the locale is one of UTF-8.  It allocates nothing but a thread for the
+   kubelet, and on macOS the stream of a directory.  It writes a claim, as claims.py does, and the lock of a
    herd.
 
    AWS_ECR_FRONT_DEBUG=1 names on stderr why it went on in Python. */
@@ -98,6 +98,11 @@ bool is_private(int descriptor, off_t *size);
 int open_folder(int within, const char *path, mode_t refused);
 int open_host(const char *folder, const char *host);
 bool lookup(const char *folder, const char *host, struct timespec now, Token *found);
+
+/* names.c */
+bool open_names(int place);
+const char *next_name(void);
+void close_names(void);
 
 /* get.c, kubelet.c */
 bool served(Text server_url, struct timespec now, Decision *decision);

@@ -226,6 +226,7 @@ class Request:
             endpoint_url=endpoint,
             config=botocore.config.Config(
                 signature_version=None if signed else botocore.UNSIGNED,
+                parameter_validation=where is None,  # a registry's token is asked without any
                 # The host's own flavour; where it has none, what the user configured for AWS.
                 use_fips_endpoint=True if where is not None and where.fips else None,
                 use_dualstack_endpoint=True if where is not None and where.dual_stack else None,

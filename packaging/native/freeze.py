@@ -19,6 +19,7 @@ import freeze_data
 import freeze_lazy
 import freeze_marshal
 import freeze_patterns
+import freeze_texts
 
 WITHOUT_DOCSTRINGS = 2  # as python -OO
 
@@ -144,6 +145,7 @@ EAGER = frozenset(
         "_lazy",
         "_patterns",
         "_program",
+        "_texts",
         "_weakrefset",
         "abc",
         "codecs",
@@ -182,6 +184,9 @@ EAGER = frozenset(
     }
 )
 
+# Of these packages, the modules that gain.
+NOT_EAGER = frozenset({"encodings.idna"})
+
 
 def made_lazy(modules: dict[str, tuple[Module, ast.Module]]) -> int:
     """Make the imports of all that may be lazy; return how many names that are."""
@@ -195,7 +200,7 @@ def made_lazy(modules: dict[str, tuple[Module, ast.Module]]) -> int:
     return sum(
         freeze_lazy.lazy(tree, name, module.package, starred)
         for name, (module, tree) in modules.items()
-        if name.partition(".")[0] not in EAGER
+        if name.partition(".")[0] not in EAGER or name in NOT_EAGER
     )
 
 
@@ -203,9 +208,11 @@ def freeze(folder: Path, roots: list[Path]) -> None:
     """Write the four files to ``folder``."""
     code, rows = bytearray(), []
     modules = Freezer(roots).modules()
-    patterns = Module("_patterns", Path("_patterns.py"), is_package=False)
-    text = freeze_patterns.source(modules, roots[1:])
-    modules["_patterns"] = patterns, ast.parse(text, patterns.file)
+    for name, by in (("_patterns", freeze_patterns), ("_texts", freeze_texts)):
+        made = Module(name, Path(f"{name}.py"), is_package=False)
+        modules[name] = made, ast.parse(by.source(modules, roots[1:]), made.file)
+    for _, tree in modules.values():
+        freeze_lazy.without_annotations(tree)
     print(f"{made_lazy(modules)} lazy names")
     for name, (module, tree) in sorted(modules.items()):
         compiled = compile(

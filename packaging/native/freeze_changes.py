@@ -69,12 +69,53 @@ CHANGES = (
     Change(
         "botocore.compat",
         "    return inspect.getfullargspec(func)[2]\n",
-        "    code = getattr(getattr(func, '__func__', func), '__code__', None)\n"
+        "    called = func if hasattr(func, '__name__') else type(func).__call__\n"
+        "    code = getattr(getattr(called, '__func__', called), '__code__', None)\n"
         "    if code is None or hasattr(func, '__signature__'):\n"
         "        return inspect.getfullargspec(func)[2]\n"
         "    return code.co_flags & 8  # inspect.CO_VARKEYWORDS\n",
         1,
         "all handlers are asked at every start: what inspect finds by way of a signature is a bit",
+    ),
+    Change(
+        "botocore.compat",
+        "import xml.etree.ElementTree as ETree\nXMLParseError = ETree.ParseError\n",
+        "from xml.etree import ElementTree as ETree\n"
+        "from xml.etree.ElementTree import ParseError as XMLParseError\n",
+        1,
+        "an import may be lazy: ECR answers in JSON, STS alone in XML",
+    ),
+    Change(
+        "botocore.compat",
+        "try:\n    import gzip\n    HAS_GZIP = True\nexcept ImportError:\n    HAS_GZIP = False\n",
+        "HAS_GZIP = True\n",
+        1,
+        "it is linked in, and for data of the disk alone",
+    ),
+    Change(
+        "botocore.loaders",
+        "    from gzip import open as gzip_open\n\n"
+        "    _JSON_OPEN_METHODS['.json.gz'] = gzip_open\n",
+        "    def gzip_open(*arguments):\n"
+        "        import gzip\n"
+        "        return gzip.open(*arguments)\n\n"
+        "    _JSON_OPEN_METHODS['.json.gz'] = gzip_open\n",
+        1,
+        "as above",
+    ),
+    Change(
+        "botocore.credentials",
+        "popen=subprocess.Popen):\n",
+        "popen=None):\n        popen = popen or subprocess.Popen\n",
+        1,
+        "who has no credential_process needs no processes",
+    ),
+    Change(
+        "botocore.credentials",
+        "        prompter=getpass.getpass,\n",
+        "        prompter=lambda *asked: getpass.getpass(*asked),\n",
+        1,
+        "who has no MFA needs no terminal",
     ),
     Change(
         "botocore.hooks",
@@ -85,6 +126,20 @@ CHANGES = (
         "            if '.' not in old_part:\n",
         1,
         "each handler's name is looked for in each of sixty old ones: 8,000 times split, at every start",
+    ),
+    Change(
+        "collections",
+        "    __new__ = eval(code, namespace)\n",
+        "    import _texts\n    __new__ = eval(_texts.ready(code), namespace)\n",
+        1,
+        "code that is written while modules are imported is compiled when they are frozen",
+    ),
+    Change(
+        "dataclasses",
+        "        exec(txt, self.globals, ns)\n",
+        "        import _texts\n        exec(_texts.ready(txt), self.globals, ns)\n",
+        1,
+        "as above",
     ),
     Change(
         "dataclasses",
@@ -106,6 +161,48 @@ CHANGES = (
         "'(...)'",
         1,
         "as above: for a docstring, and here nothing has one",
+    ),
+    Change(
+        "dateutil.tz._common",
+        "from six import PY2\n",
+        "PY2 = False\n",
+        1,
+        "six is for Python 2, and half of what a time zone loads",
+    ),
+    Change(
+        "dateutil.tz._factories",
+        "from six.moves import _thread\n",
+        "import _thread\n",
+        1,
+        "as above",
+    ),
+    Change(
+        "dateutil.tz.tz",
+        "import six\nfrom six import string_types\nfrom six.moves import _thread\n",
+        "import _thread\nstring_types = (str,)\n",
+        1,
+        "as above",
+    ),
+    Change(
+        "dateutil.tz.tz",
+        "six.raise_from(TypeError(new_msg), e)",
+        "raise TypeError(new_msg) from e",
+        1,
+        "as above",
+    ),
+    *(
+        Change(
+            "dateutil.tz.tz",
+            f"@six.add_metaclass({metaclass})\nclass {name}({base}):\n",
+            f"class {name}({base}, metaclass={metaclass}):\n",
+            1,
+            "as above",
+        )
+        for name, base, metaclass in (
+            ("tzutc", "datetime.tzinfo", "_TzSingleton"),
+            ("tzoffset", "datetime.tzinfo", "_TzOffsetFactory"),
+            ("tzstr", "tzrange", "_TzStrFactory"),
+        )
     ),
     Change(
         "re._compiler",

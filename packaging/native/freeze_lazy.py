@@ -23,6 +23,9 @@ NAMED = (
 MARKERS = {"typing", "typing_extensions", "dataclasses"}
 # Code that looks into its own names in other ways than by them.
 LOOKS = {"globals", "locals", "vars", "eval", "exec", "dir"}
+# Modules that do, and are known to look for none of their imports: one adds names to its own, one
+# asks for another object's.
+HARMLESS = {"http.client", "urllib.request"}
 
 Row = tuple[str, str | None]  # module, and what of it; None: the module, or the package above it
 Rows = dict[str, list[Row]]
@@ -34,7 +37,7 @@ def lazy(tree: ast.Module, name: str, package: str, starred: Collection[str]) ->
     ``package`` is what its relative imports are of, ``starred`` are modules of which all is imported.
     """
     _without_types(tree)
-    if name in starred or _looks_into_itself(tree):
+    if name in starred or (_looks_into_itself(tree) and name not in HARMLESS):
         return 0
     rows = _imports(tree, package)
     for bound in _used_now(tree) | _bound_elsewhere(tree) | _markers(tree, rows) | _matched(tree):
@@ -48,6 +51,8 @@ def lazy(tree: ast.Module, name: str, package: str, starred: Collection[str]) ->
     )
     place = start(tree)
     tree.body[place:place] = ast.parse(head).body
+    if "__getattr__" in _own_functions(tree):
+        tree.body += ast.parse(f"__getattr__ = {TABLE}.before(__getattr__)").body
     ast.fix_missing_locations(tree)
     return len(rows)
 
@@ -77,15 +82,36 @@ def _without_types(tree: ast.Module) -> None:
     ast.fix_missing_locations(tree)
 
 
+def without_annotations(tree: ast.Module) -> None:
+    """Drop what functions say of their arguments' types, in place: nobody asks them here.
+
+    Variables keep theirs, which dataclasses read, as do functions that are registered by them.
+    """
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if any(getattr(part, "attr", "") == "register" for part in node.decorator_list):
+            continue  # functools.singledispatch
+        node.returns = None
+        named = node.args
+        others = [named.vararg] if named.vararg else []
+        others += [named.kwarg] if named.kwarg else []
+        for argument in (*named.posonlyargs, *named.args, *named.kwonlyargs, *others):
+            argument.annotation = None
+
+
 def _looks_into_itself(tree: ast.Module) -> bool:
-    """Whether the module has a ``__getattr__``, or asks for its names in other ways."""
-    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    """Whether the module asks for its names in other ways than by them."""
     called = {
         node.func.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    return "__getattr__" in own or bool(called & LOOKS)
+    return bool(called & LOOKS)
+
+
+def _own_functions(tree: ast.Module) -> set[str]:
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def _imports(tree: ast.Module, package: str) -> Rows:

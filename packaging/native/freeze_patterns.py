@@ -48,6 +48,15 @@ def source(names: Iterable[str], roots: list[Path]) -> str:
 
     compiler.compile = noting
     expressions.purge()
+    try:
+        import_all(names, roots)
+    finally:
+        compiler.compile = theirs
+    return PYTHON.format(rows=rows(seen))
+
+
+def import_all(names: Iterable[str], roots: list[Path]) -> None:
+    """Import the modules ``names`` that can be, and forget them again."""
     before, path = set(sys.modules), list(sys.path)
     sys.path[:0] = [str(root) for root in roots]
     try:
@@ -58,11 +67,9 @@ def source(names: Iterable[str], roots: list[Path]) -> str:
                     with contextlib.suppress(Exception):
                         importlib.import_module(name)
     finally:
-        compiler.compile = theirs
         sys.path[:] = path
         for name in set(sys.modules) - before:
             del sys.modules[name]
-    return PYTHON.format(rows=rows(seen))
 
 
 def rows(seen: Iterable[tuple[str | bytes, int]]) -> Rows:

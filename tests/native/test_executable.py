@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import botocore
 import pytest
 from fake_aws import FakeAWS
 from kit import (
@@ -241,6 +242,22 @@ def test_data_of_the_users_own(native: Native, aws: FakeAWS, tmp_path: Path) -> 
     run = native.get(env={"AWS_DATA_PATH": str(tmp_path / "data")})
 
     assert (run.status, run.stderr) == (0, "")
+
+
+def test_data_of_the_users_own_may_be_compressed(
+    native: Native, aws: FakeAWS, tmp_path: Path
+) -> None:
+    """A model that lies there is the one that counts, packed as botocore's own are."""
+    theirs = Path(botocore.__file__).parent / "data/ecr/2015-09-21/service-2.json.gz"
+    own = tmp_path / "data/ecr/2015-09-21" / theirs.name
+    own.parent.mkdir(parents=True)
+    shutil.copy(theirs, own)
+    env = {"AWS_DATA_PATH": str(tmp_path / "data")}
+    run = native.get(env=env)
+    assert (run.status, run.stderr) == (0, "")
+
+    own.write_bytes(theirs.read_bytes()[:100])
+    assert native.get(env=env | {"AWS_ECR_DISABLE_CACHE": "1"}).status == 1
 
 
 def test_empty_models_in_the_home(native: Native, aws: FakeAWS, home: Path) -> None:

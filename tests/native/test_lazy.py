@@ -14,6 +14,7 @@ from typing import Any
 import build_tables
 import freeze_lazy
 import freeze_patterns
+import freeze_texts
 import pytest
 
 
@@ -142,7 +143,6 @@ def test_a_name_is_there_for_who_asks_the_module(package: Package) -> None:
         "try: import json\nexcept ImportError: json = None\ndef f(): json\n",
         "import json\nfrom other import json\ndef f(): json\n",
         "import json\ndef f(): globals()['json']; json\n",
-        "import json\ndef __getattr__(name): json\n",
         "import encodings.idna\n",
         "import a.b as a\ndef f(): a\n",
         "import json\ndel json\ndef f(): json\n",
@@ -278,6 +278,88 @@ def test_what_modules_compile_is_noted(tmp_path: Path) -> None:
     exec(said, scope)
 
     assert set(scope["_ROWS"]) == {(True, "x{1}y", int(re.IGNORECASE))}  # type: ignore[call-overload]
+
+
+def test_a_module_with_attributes_of_its_own(package: Package) -> None:
+    """Its own ``__getattr__`` is asked for all but the lazy names."""
+    package.add(
+        "m",
+        """
+        import json
+        def __getattr__(name):
+            if name == "own": return 1
+            raise AttributeError(f"no {name}")
+        def f(): return json.dumps(2)
+        """,
+    )
+    assert package.lazy == 1
+    said = package.run(
+        "import sys, m; print('json' in sys.modules, m.own, m.json is sys.modules['json'], m.f())\n"
+        "try: m.other\nexcept AttributeError as error: print(error)"
+    )
+    assert said.splitlines() == ["False 1 True 2", "no other"]
+
+
+def test_types_of_arguments_go(package: Package) -> None:
+    """Functions say no more of what they take; variables and what is registered by type still do."""
+    text = """
+        import functools, inspect, dataclasses
+        def f(a: int, /, *b: int, c: int = 1, **d: int) -> int: return a + len(b) + c + len(d)
+        async def g(a: int) -> int: return a
+        @dataclasses.dataclass
+        class D:
+            x: int = 1
+            def m(self, y: "D") -> "D": return y
+        @functools.singledispatch
+        def kind(value: object) -> str: return "other"
+        @kind.register
+        def _(value: int) -> str: return "int"
+        """
+    tree = ast.parse(textwrap.dedent(text))
+    freeze_lazy.without_annotations(tree)
+    package.add("m", ast.unparse(tree))
+    said = package.run(
+        "import m, inspect\nprint([f.__annotations__ for f in (m.f, m.g, m.D.m)], inspect.signature(m.f))\n"
+        "print(m.f(1, 2, c=3, e=4), m.D(5).x, m.kind(1), m.kind('a'))"
+    )
+    assert said.splitlines() == ["[{}, {}, {}] (a, /, *b, c=1, **d)", "6 5 int other"]
+
+
+def test_a_text_that_is_ready_is_the_same() -> None:
+    """Classes are made of code that was compiled at the build as of the text; others stay text."""
+    texts = [("exec", "def f(x, y=2):\n return x * y\n"), ("eval", "lambda _cls, a, b: (a, b)")]
+    scope: dict[str, Any] = {}
+    exec(freeze_texts.PYTHON.format(rows=freeze_texts.rows(texts)), scope)
+    ready = scope["ready"]
+    made: dict[str, Any] = {}
+    exec(ready(texts[0][1]), made)
+
+    assert made["f"](3) == 6
+    assert eval(ready(texts[1][1]))(None, 1, 2) == (1, 2)
+    assert ready("1 + 1") == "1 + 1"
+
+
+def test_what_modules_write_is_noted(tmp_path: Path) -> None:
+    """Texts of dataclasses and named tuples, of modules that were there before, too."""
+    (tmp_path / "noted.py").write_text(
+        "import collections, dataclasses\nP = collections.namedtuple('P', 'noted_field')\n"
+        "@dataclasses.dataclass\nclass D:\n    x: int\n"
+    )
+    program = (
+        f"import sys; sys.path[:0] = [{str(build_tables.HERE)!r}]\n"
+        "import freeze_texts, functools, pathlib\n"
+        f"print(freeze_texts.source(['noted', 'functools'], [pathlib.Path({str(tmp_path)!r})]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+    scope: dict[str, Any] = {}
+    exec(said, scope)
+    texts = "\n".join(scope["_ROWS"])
+
+    assert "lambda _cls, noted_field,: " in texts
+    assert "def __init__" in texts
+    assert "hits, misses, maxsize, currsize" in texts  # functools
 
 
 def test_a_dataclass_knows_its_markers(package: Package) -> None:

@@ -4,6 +4,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -36,6 +37,14 @@ class Table(dict[str, "Any"]):
             except ImportError:
                 pass
         raise AttributeError(f"module {self.module!r} has no attribute {name!r}")
+
+    def before(self, own: "Callable[[str], Any]") -> "Callable[[str], Any]":
+        """Return what comes before a module's own ``__getattr__``."""
+
+        def attribute(name: str) -> "Any":
+            return self[name] if name in self.rows else own(name)
+
+        return attribute
 
 
 def _imported(own: str, module: str, part: str | None, name: str) -> "Any":

@@ -1,7 +1,8 @@
-"""The native front against AWS's helper: a hit by identity, and 200 at once. Paired, in turns.
+"""The native front against AWS's programs: a hit by identity, and 200 at once. Paired, in turns.
 
-Everything runs in the namespaces of run.py, where AWS is on loopback. Without ``--native`` the front
-is built here, static, in front of the installed Python program. Ratios are medians of the ratios
+With ``--native`` a miss, too, against pip's. Everything runs in the namespaces of run.py, where AWS
+is on loopback. Without ``--native`` the front is built here, static, in front of the installed Python
+program, and a miss is that program's. Ratios are medians of the ratios
 turn by turn, of the time on the wall and of that of processors, which a busy machine changes less;
 the limits are those that were set for the native executable on a quiet one.
 
@@ -18,7 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from run import HOST, Lab, arguments, enter_namespace  # and with it the tests' kit
+import botocore
+from run import HOST, METADATA, OURS, Lab, arguments, enter_namespace  # and with it the tests' kit
 
 import rivals  # isort: skip
 from front import compile_front, kubelets  # isort: skip
@@ -28,6 +30,7 @@ HERD = 200  # processes at once
 IDENTITIES = ("static keys", "assumed role", "web identity", "instance metadata")
 HIT, WARM, COLD = 0.12, 0.2, 0.4  # of AWS's time, at most
 FAILING = 1.5  # of the time of one, at most
+MISS = 0.5  # of pip's time, at most
 
 Program = Path
 Cost = tuple[float, float]  # seconds on the wall, and of processors
@@ -79,8 +82,11 @@ def row(what: str, figures: Figures, limit: float, note: str = "") -> None:
     print(f"| {what} | {' | '.join(cells)} | {limit:g} | {note} |", flush=True)
 
 
-def hits(runs: Runs, ours: Program, theirs: Program, turns: int) -> None:
-    """Time one hit: of each identity, and of the kubelet's request."""
+def hits(runs: Runs, ours: Program, theirs: Program, plugin: Program, turns: int) -> None:
+    """Time one hit: of each identity, and of the kubelet's request.
+
+    The kubelet's is compared with a hit of AWS's helper, and with AWS's plugin, which asks AWS.
+    """
     lab = runs.lab
     for identity in IDENTITIES:
         env = lab.environment(identity)
@@ -98,6 +104,42 @@ def hits(runs: Runs, ours: Program, theirs: Program, turns: int) -> None:
                 lambda env=env: runs.at_once(theirs, env)[0],  # type: ignore[misc]
             )
             row(f"hit, {word}, {identity}", figures, HIT, note)
+            if word == "kubelet":
+                figures = in_turns(
+                    turns,
+                    lambda env=env: runs.at_once(ours, env, word="kubelet")[0],  # type: ignore[misc]
+                    lambda env=env: runs.at_once(plugin, env, word="kubelet")[0],  # type: ignore[misc]
+                )
+                row(f"hit, {word}, against {plugin.name}", figures, HIT, note)
+
+
+def misses(runs: Runs, ours: Program, turns: int) -> None:
+    """Time a miss against pip's: over HTTP, and over TLS with the authorities that a machine has."""
+    lab, identity = runs.lab, IDENTITIES[0]
+    env = lab.environment(identity)
+    botocores = Path(botocore.__file__).parent / "cacert.pem"
+    bundle = lab.folder / "authorities.pem"
+    bundle.write_text((lab.folder / "ca.crt").read_text() + botocores.read_text())
+    ways = {
+        "HTTP": {"AWS_ENDPOINT_URL": f"http://{METADATA}"},
+        "TLS, one authority": {},
+        f"TLS, {bundle.read_text().count('BEGIN')} authorities": {"AWS_CA_BUNDLE": str(bundle)},
+    }
+    for way, how in ways.items():
+
+        def cold(program: Program, env: dict[str, str]) -> Cost:
+            lab.forget(identity)
+            took, count = runs.at_once(program, env)
+            if count != 1:
+                raise SystemExit(f"fronts: error: {program.name} does not answer")
+            return took
+
+        figures = in_turns(
+            turns,
+            lambda env=env | how: cold(ours, env),  # type: ignore[misc]
+            lambda env=env | how: cold(Path(OURS), env),  # type: ignore[misc]
+        )
+        row(f"miss over {way}, against pip's", figures, MISS)
 
 
 def herds(runs: Runs, ours: Program, theirs: Program, turns: int) -> None:
@@ -131,9 +173,12 @@ def herds(runs: Runs, ours: Program, theirs: Program, turns: int) -> None:
         for name, value in (env | {"AWS_EC2_METADATA_DISABLED": "true"}).items()
         if not name.endswith("_KEY") and name != "AWS_ACCESS_KEY_ID"
     }
-    figures = in_turns(
-        turns, lambda: runs.at_once(ours, nobody, HERD)[0], lambda: runs.at_once(ours, nobody)[0]
-    )
+
+    def failing(count: int) -> Cost:
+        lab.forget(identity)  # and with the cache what was said a moment ago
+        return runs.at_once(ours, nobody, count)[0]
+
+    figures = in_turns(turns, lambda: failing(HERD), lambda: failing(1))
     row(f"{HERD} at once that fail, against one", figures, FAILING)
 
 
@@ -144,16 +189,18 @@ def main() -> int:
     arguments(parser)
     options = parser.parse_args()
     if options.inside is None:
-        return enter_namespace(options, "fronts.py", rivals.HELPER)
+        return enter_namespace(options, "fronts.py", *rivals.PACKAGES)
     lab = Lab(Path(options.inside))
     ours = options.native
     if ours is None:
         ours = compile_front(lab.folder / "docker-credential-ecr", "-O2", "-static")
         (lab.folder / "docker-credential-ecr.py").symlink_to(EXECUTABLE)
-    theirs = rivals.build(rivals.HELPER, options.rivals)
+    theirs, plugin = (rivals.build(name, options.rivals) for name in rivals.PACKAGES)
     print(f"| ms | ours | {theirs.name} | ratio | processors: ours | theirs | ratio | limit | |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    hits(Runs(lab), ours.absolute(), theirs, options.turns)
+    hits(Runs(lab), ours.absolute(), theirs, plugin, options.turns)
+    if options.native is not None:
+        misses(Runs(lab), ours.absolute(), max(1, options.turns // 2))
     herds(Runs(lab), ours.absolute(), theirs, max(1, options.turns // 3))
     return 0
 

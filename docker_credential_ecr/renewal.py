@@ -285,14 +285,10 @@ class _Renewal:
 
     def _keep(self, folder: str, token: Token) -> None:
         """Keep ``token``, unless a file that chose its identity has changed meanwhile."""
-        from .ecr import sources
-
         self.deadline.doing("writing the cache", KEEP_LIMIT)
         conditions = (*self.conditions, *self.of_account, *token.conditions)
         # The files as they are now must be the files that were read.
-        if sources.conditions(self.environ) != self.conditions or not cache.holds(
-            conditions, self.environ
-        ):
+        if not cache.holds(conditions, self.environ):
             _note(self.environ, "not kept", host=self.host, why="its conditions changed meanwhile")
             return
         old = [t for t in cache.entries(folder, self.host) if t.name == self.name]

@@ -39,7 +39,8 @@ def load(profile: str | None, environ: "Mapping[str, str]") -> "Any":
     import botocore.session
 
     _bound()
-    session = botocore.session.Session(profile=profile)
+    session = botocore.session.Session(profile=profile, include_builtin_handlers=False)
+    _register_handlers(session)
 
     class Loader(botocore.loaders.Loader):  # type: ignore[misc]
         """botocore's data loader, for the services that we call."""
@@ -69,6 +70,25 @@ def load(profile: str | None, environ: "Mapping[str, str]") -> "Any":
         # botocore takes an empty setting for a file without a name.
         session.set_config_variable("ca_bundle", authorities(session, environ)[1] or True)
     return session
+
+
+def _register_handlers(session: "Any") -> None:
+    """Register those of botocore's own handlers that an event of our services may reach.
+
+    Two thirds are for other services and for manuals; each is held against sixty old names.
+    """
+    import botocore.handlers as theirs
+
+    events = session.get_component("event_emitter")
+    ways = {
+        theirs.REGISTER_FIRST: events.register_first,
+        theirs.REGISTER_LAST: events.register_last,
+    }
+    for event, handler, *order in theirs.BUILTIN_HANDLERS:
+        kind, service, *_ = f"{event}.".split(".")
+        if kind != "docs" and service in ("", "*", *_SERVICES):
+            way = ways[order[0]] if order else events.register
+            way(event, handler)
 
 
 def authorities(session: "Any", environ: "Mapping[str, str]") -> tuple[str, str]:

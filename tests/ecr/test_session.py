@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import botocore
+import botocore.handlers
 import botocore.loaders
+import botocore.session
 import pytest
 
 from docker_credential_ecr.ecr import session
@@ -83,3 +86,34 @@ def test_a_kind_of_file_is_there_for_those_that_have_it(kind: str) -> None:
 
     known = {"ecr", "ecr-public", "signin", "sso", "sso-oidc", "sts"}
     assert set(ours) == known & set(stock)
+
+
+def test_an_event_of_our_services_reaches_the_same_handlers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of botocore's handlers that are not registered would not be called, whatever we ask."""
+
+    def saying(number: int) -> Callable[..., int]:
+        return lambda **_: number
+
+    theirs = botocore.handlers.BUILTIN_HANDLERS
+    kinds = {event.partition(".")[0] for event, *_ in theirs} - {"docs"}
+    numbered = [(event, saying(n), *order) for n, (event, _, *order) in enumerate(theirs)]
+    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", numbered)
+    ours, stock = session.load(None, {}), botocore.session.Session()
+    reached: set[int] = set()
+    operations = {
+        "ecr": ["GetAuthorizationToken"],
+        "ecr-public": ["GetAuthorizationToken"],
+        "signin": ["CreateOAuth2Token"],
+        "sso": ["GetRoleCredentials"],
+        "sso-oidc": ["CreateToken"],
+        "sts": ["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"],
+    }
+    for service, names in operations.items():
+        places = ["", f".{service}", *(f".{service}.{name}" for name in names)]
+        for event in (f"{kind}{place}" for kind in kinds for place in places):
+            mine, all_ = ([n for _, n in opened.emit(event)] for opened in (ours, stock))
+            assert mine == all_, event
+            reached.update(mine)
+    assert len(reached) > 5

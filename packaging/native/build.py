@@ -117,7 +117,9 @@ def build(
         shutil.rmtree(folder / "sources", ignore_errors=True)
         build_sources.unpack(folder / "archives", folder / "sources")
 
-    unpacked = steps.take("sources", files("sources.tsv", "build_sources.py"), sources)
+    unpacked = steps.take(
+        "sources", [*files("sources.tsv", "build_sources.py"), *build_sources.OURS], sources
+    )
 
     def compiled(arch: str) -> str:
         machine = machines[arch]

@@ -30,6 +30,9 @@ APT::Get::AllowUnauthenticated "false"; APT::Sandbox::User "root";
 # the source to Debian's own paths and policies. The first patch of the last part, by name:
 SECURITY_FROM = {"cpython": "CVE-", "openssl": "conf-Serialize"}
 
+# Our own patches of CPython; each says at its top what for.
+OURS = sorted((Path(__file__).resolve().parent / "patches").glob("*.patch"))
+
 # What the time of the build would otherwise write into the interpreter; zig refuses these macros.
 UNDATED = (
     "cpython/Modules/getbuildinfo.c",
@@ -143,7 +146,11 @@ def unpack(folder: Path, into: Path) -> None:
                 if member.name and not (member.isdev() or member.islnk()):
                     tar.extract(member, place)
     for name, first in SECURITY_FROM.items():
-        patch(into / name, into / f"{name}-debian" / "patches", first)
+        theirs = into / f"{name}-debian" / "patches"
+        for debians in chosen(theirs, first):
+            patch(into / name, theirs / debians)
+    for ours in OURS:
+        patch(into / "cpython", ours)
     file, changes = UNDATED
     text = (into / file).read_text(encoding="utf-8")
     for old, new in changes:
@@ -163,17 +170,10 @@ def chosen(patches: Path, first: str) -> list[str]:
     return names[next(at for at, name in enumerate(names) if name.startswith(first)) :]
 
 
-def patch(source: Path, patches: Path, first: str) -> None:
-    """Apply the patches of the list ``series`` from the one on that begins with ``first``."""
-    for name in chosen(patches, first):
-        subprocess.run(
-            [
-                "patch",
-                "--silent",
-                "--strip=1",
-                "--no-backup-if-mismatch",
-                f"--input={patches / name}",
-            ],
-            cwd=source,
-            check=True,
-        )
+def patch(source: Path, file: Path) -> None:
+    """Apply the patch ``file``."""
+    subprocess.run(
+        ["patch", "--silent", "--strip=1", "--no-backup-if-mismatch", f"--input={file.resolve()}"],
+        cwd=source,
+        check=True,
+    )

@@ -20,7 +20,7 @@ class Component(NamedTuple):
     licence: str  # SPDX expression
     texts: tuple[str, ...]  # of the licence
     sha256: str  # of the archive of its source, if it is one of sources.tsv
-    patches: tuple[str, ...]  # names of Debian's patches that were applied
+    patches: tuple[str, ...]  # that were applied: debian/patches/..., or a path of this project
     about: str
 
 
@@ -63,6 +63,9 @@ def _archives(place: Folder) -> Iterator[Component]:
         debian = place.places["sources"] / f"{archive.name}-debian" / "patches"
         first = build_sources.SECURITY_FROM.get(archive.name)
         patches = build_sources.chosen(debian, first) if first else []
+        patches = [f"debian/patches/{patch}" for patch in patches]
+        if archive.name == "cpython":
+            patches += [f"packaging/native/patches/{file.name}" for file in build_sources.OURS]
         version = UPSTREAM.match(archive.version)
         assert version is not None, archive.version
         yield Component(

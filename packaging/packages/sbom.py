@@ -75,8 +75,9 @@ def _component(component: Component) -> dict[str, Any]:
 
 
 def _patch(name: str) -> dict[str, Any]:
-    """Return a patch of Debian's; most are named after what they mend."""
-    made: dict[str, Any] = {"type": "backport", "diff": {"url": f"debian/patches/{name}"}}
+    """Return a patch: ours, or Debian's; most of these are named after what they mend."""
+    kind = "backport" if name.startswith("debian/") else "unofficial"
+    made: dict[str, Any] = {"type": kind, "diff": {"url": name}}
     if found := CVE.search(name):
         made["resolves"] = [{"type": "security", "id": found[0]}]
     return made

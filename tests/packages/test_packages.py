@@ -272,7 +272,7 @@ def test_what_is_in_a_package(pattern: str, machine: str) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_bill_names_all_that_is_embedded(machine: str) -> None:
-    """Each archive, package and library with its version, licence and Debian's patches by their names."""
+    """Each archive, package and library with its version, licence and patches by their names, Debian's and ours."""
     bill = json.loads(package(BILL, machine).read_text(encoding="utf-8"))
     components = {component["name"]: component for component in bill["components"]}
     archives = {archive.name for archive in build_sources.archives()}
@@ -284,8 +284,12 @@ def test_the_bill_names_all_that_is_embedded(machine: str) -> None:
     assert sum_ == {"alg": "SHA-256", "content": hashlib.sha256(executable).hexdigest()}
     for name in build_sources.SECURITY_FROM:
         patches = components[name]["pedigree"]["patches"]
-        assert len(patches) > 10
-        assert all(patch["diff"]["url"].startswith("debian/patches/") for patch in patches)
+        debians = [patch["diff"]["url"] for patch in patches if patch["type"] == "backport"]
+        assert len(debians) > 10
+        assert all(url.startswith("debian/patches/") for url in debians)
+        ours = [patch["diff"]["url"] for patch in patches if patch["type"] == "unofficial"]
+        files = [file.name for file in build_sources.OURS] if name == "cpython" else []
+        assert ours == [f"packaging/native/patches/{file}" for file in files]
     resolved = re.findall(r"CVE-\d+-\d+", json.dumps(components["cpython"]["pedigree"]))
     assert len(set(resolved)) > 20
 

@@ -155,7 +155,10 @@ def _defect(error: Exception) -> HelperError:
     place = ""
     trace = error.__traceback__
     while trace is not None:
-        place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+        # Others' modules have no lines in the native executable.
+        if trace.tb_lineno is not None:
+            file = os.path.basename(trace.tb_frame.f_code.co_filename)
+            place = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
     return HelperError(
         f'defect: "{type(error).__name__}" at "{place}"',

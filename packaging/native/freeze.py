@@ -9,6 +9,7 @@ Equal sources give equal bytes: see freeze_marshal.py.
 
 import ast
 import sys
+import types
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ import freeze_patterns
 import freeze_texts
 
 WITHOUT_DOCSTRINGS = 2  # as python -OO
+OURS = "docker_credential_ecr"
 
 FROZEN_C = """\
 #include <Python.h>
@@ -204,6 +206,15 @@ def made_lazy(modules: dict[str, tuple[Module, ast.Module]]) -> int:
     )
 
 
+def without_lines(code: types.CodeType) -> types.CodeType:
+    """Return ``code`` without its table of lines, which is a twentieth of what a miss reads.
+
+    What a person is told of a defect is the line of ours that led to it.
+    """
+    inner = (without_lines(c) if isinstance(c, types.CodeType) else c for c in code.co_consts)
+    return code.replace(co_linetable=b"", co_consts=tuple(inner))
+
+
 def freeze(folder: Path, roots: list[Path]) -> None:
     """Write the four files to ``folder``."""
     code, rows = bytearray(), []
@@ -218,6 +229,8 @@ def freeze(folder: Path, roots: list[Path]) -> None:
         compiled = compile(
             tree, module.file, "exec", dont_inherit=True, optimize=WITHOUT_DOCSTRINGS
         )
+        if not name.startswith(OURS):
+            compiled = without_lines(compiled)
         marshalled = freeze_marshal.dumps(compiled)
         is_package = int(module.is_package)
         rows.append(

@@ -96,6 +96,13 @@ def freeze(folder: Path) -> None:
     )
 
 
+def sources_of_ours() -> tuple[list[Path], list[Path]]:
+    """Return our own C, and its headers."""
+    front = HERE / "front"  # but its end, which starts pip's program where this has an interpreter
+    code = [HERE / "interpreter.c", *sorted(set(front.glob("*.c")) - {front / "behind.c"})]
+    return code, sorted(front.glob("*.h"))
+
+
 def compiler(folder: Path) -> str:
     """Have the compiler in ``folder``, of its pinned version; its fingerprint."""
     work = functools.partial(build_compile.tools, folder, REQUIREMENTS)
@@ -145,9 +152,7 @@ def build(
         lambda: freeze(folder),
         interpreter + packages,
     )
-    front = HERE / "front"  # but its end, which starts pip's program where this has an interpreter
-    code = [HERE / "interpreter.c", *sorted(set(front.glob("*.c")) - {front / "behind.c"})]
-    headers = sorted(front.glob("*.h"))
+    code, headers = sources_of_ours()
     dist.mkdir(exist_ok=True)
     for arch in architectures:
         executable = dist / f"{NAME}-linux-{arch}"

@@ -33,6 +33,7 @@ def link(
     *,
     name: str = "link",
     wrapped: tuple[str, ...] = (),
+    stripped: bool = True,
 ) -> Path:
     """Return the executable of ``sources``, which are C, and of what freeze.py wrote to ``frozen``.
 
@@ -64,8 +65,9 @@ def link(
     ]
     executable = place / "docker-credential-ecr"
     objects = [f"{assembly}.o" for assembly in assemblies]
+    whole = [flag for flag in WHOLE if stripped or flag != "-s"]
     wraps = [f"-Wl,--wrap={function}" for function in wrapped]
     machine.run(
-        place, compiler, *WHOLE, *wraps, *objects, *libraries, "-o", executable.name, log="link.log"
+        place, compiler, *whole, *wraps, *objects, *libraries, "-o", executable.name, log="link.log"
     )
     return executable

@@ -18,9 +18,11 @@ from kit import (
     EXECUTABLE,
     HOST,
     INSTALLED,
+    PATIENCE,
     PUBLIC,
     ROLE,
     Helper,
+    give,
     in_namespaces,
     make_due,
     self_signed,
@@ -266,6 +268,27 @@ def test_empty_models_in_the_home(native: Native, aws: FakeAWS, home: Path) -> N
     run = native.get()
 
     assert (run.status, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("what", ["removed", "upgraded"])
+def test_it_is_gone_or_another_by_then(
+    native: Native, aws: FakeAWS, cache: Path, what: str
+) -> None:
+    """Between the question and the renewal: the answer comes, and the token is renewed all the same."""
+    first = native.get().secret
+    make_due(cache)
+    process = native.start("get")
+    if what == "upgraded":
+        write(native.path.with_name("next"), "#!/bin/sh\nexit 1\n", 0o755)
+        native.path.with_name("next").replace(native.path)
+    else:
+        native.path.unlink()
+    give(process, HOST)
+
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert first in stdout.decode()
+    assert (process.returncode, stderr) == (0, b"")
+    until(lambda: aws.count(CALL) == 2, "it is not renewed")
 
 
 def test_nobody_reads_the_answer(native: Native, aws: FakeAWS) -> None:

@@ -14,6 +14,7 @@ NATIVE_FOLDER ?= .native
 BOTH := $(addprefix tests/,cache ecr protocol registry settings tokens) \
 	$(wildcard tests/native/test_executable*.py)
 NATIVELY := NATIVE_EXECUTABLE=$(abspath $(NATIVE_FOLDER))/for-tests/docker-credential-ecr $(PYTEST) $(BOTH)
+NATIVE  = $(wildcard dist/docker-credential-ecr-linux-$(shell uname -m))
 JOBS   ?= 3 # two that work and one that waits: much of what is tested is waiting
 TOGETHER := -n $(JOBS) --dist loadfile # a group across files is nothing to xdist 3.8 with pytest 9.2
 # Of $(PYTEST_ARGS), one of two runs may find nothing to do: pytest says so with status 5.
@@ -72,7 +73,8 @@ lint: $(BIN)/python ## ruff and mypy
 	$(BIN)/python -m mypy
 
 bench: $(BIN)/python ## benchmarks: paired runs, a table and a plot in benchmarks/results; with make native's, if built
-	$(BIN)/python benchmarks/run.py $(addprefix --native ,$(wildcard dist/docker-credential-ecr-linux-$(shell uname -m)))
+	$(BIN)/python benchmarks/run.py $(addprefix --native ,$(NATIVE))
+	$(if $(NATIVE),$(BIN)/python benchmarks/fronts.py --native $(NATIVE) > benchmarks/results/fronts.md)
 
 mutants: $(BIN)/python ## change the package one thing at a time, see whether tests notice: MUTANTS="--all"
 	$(BIN)/python tests/mutants/mutants.py $(MUTANTS)

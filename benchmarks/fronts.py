@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -113,6 +115,34 @@ def hits(runs: Runs, ours: Program, theirs: Program, plugin: Program, turns: int
                 row(f"hit, {word}, against {plugin.name}", figures, HIT, note)
 
 
+def peak(lab: Lab, program: Program, env: dict[str, str]) -> float:
+    """Return the most memory that a hit has taken when it writes its answer, in MiB.
+
+    The kernel's own count of the process, which waits for room in a pipe meanwhile.
+    """
+    outlet, inlet = os.pipe()
+    os.set_blocking(inlet, False)
+    filled = 0
+    while True:
+        try:
+            filled += os.write(inlet, bytes(4096))
+        except BlockingIOError:
+            break
+    os.set_blocking(inlet, True)
+    with (lab.folder / "host").open("rb") as asked:
+        process = subprocess.Popen([program, "get"], stdin=asked, stdout=inlet, env=env)
+    os.close(inlet)
+    place = Path("/proc") / str(process.pid)
+    while place.joinpath("wchan").read_text().find("pipe_write") < 0:
+        time.sleep(0.01)
+    found = re.search(r"VmHWM:\s+(\d+) kB", (place / "status").read_text())
+    with os.fdopen(outlet, "rb") as answer:
+        said = answer.read()[filled:]
+    if process.wait() or b'"AWS"' not in said or found is None:
+        raise SystemExit(f"fronts: error: {program.name} does not answer")
+    return int(found[1]) / 1024
+
+
 def misses(runs: Runs, ours: Program, turns: int) -> None:
     """Time a miss against pip's: over HTTP, and over TLS with the authorities that a machine has."""
     lab, identity = runs.lab, IDENTITIES[0]
@@ -199,9 +229,14 @@ def main() -> int:
     print(f"| ms | ours | {theirs.name} | ratio | processors: ours | theirs | ratio | limit | |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     hits(Runs(lab), ours.absolute(), theirs, plugin, options.turns)
+    env = lab.environment(IDENTITIES[0])
+    ours_peak, their_peak = (peak(lab, program.absolute(), env) for program in (ours, theirs))
     if options.native is not None:
         misses(Runs(lab), ours.absolute(), max(1, options.turns // 2))
     herds(Runs(lab), ours.absolute(), theirs, max(1, options.turns // 3))
+    print(
+        f"\nMemory of a hit at its largest: {ours_peak:.1f} MiB, of {theirs.name} {their_peak:.1f}."
+    )
     return 0
 
 

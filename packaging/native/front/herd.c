@@ -89,29 +89,26 @@ make_path(char *path)
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-/* Open the lock, and make it first if it may be made. */
 static int
-open_lock(bool may_make)
+open_lock(void)
 {
     char path[PATH_MAX];
     size_t length = 0;
     off_t size;
     int found = -1, whole = open_folder(AT_FDCWD, folder, 0);
 
-    if (whole < 0 && errno == ENOENT && may_make && append(path, &length, sizeof path, folder, strlen(folder))
+    if (whole < 0 && errno == ENOENT && append(path, &length, sizeof path, folder, strlen(folder))
         && make_path(path)) {
         whole = open_folder(AT_FDCWD, folder, 0);
     }
     if (whole < 0) {
         return -1;
     }
-    if (may_make) {
-        mkdirat(whole, FRONTS, 0700);
-    }
+    mkdirat(whole, FRONTS, 0700);
     int place = open_folder(whole, FRONTS, 022);
     close(whole);
     if (place >= 0) {
-        found = openat(place, name, O_RDWR | FILE_FLAGS | (may_make ? O_CREAT : 0), 0600);
+        found = openat(place, name, O_RDWR | O_CREAT | FILE_FLAGS, 0600);
         close(place);
     }
     if (found >= 0 && !is_private(found, &size)) {
@@ -181,15 +178,13 @@ await_lock(int how)
     return is_had;
 }
 
-/* Take the lock if it is free; make it if it is not there. */
+/* Open the lock, and take it if it is free. */
 static void
 take(void)
 {
-    if (lock < 0) {
-        mode_t mask = umask(077);  /* whatever the caller's is */
-        lock = open_lock(true);
-        umask(mask);
-    }
+    mode_t mask = umask(077);  /* whatever the caller's is */
+    lock = open_lock();
+    umask(mask);
     holds_lock = lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0;
     is_held = lock >= 0 && !holds_lock && errno == EWOULDBLOCK;
 }
@@ -207,16 +202,7 @@ begin(const Decision *decision, const char *conversation)
     arrived = nanoseconds(now);
     folder = decision->folder;
     name_lock(conversation, decision->host);
-    /* What is there is opened as the entries were: where that hangs, a get has hung by now.  What is
-       made is given up in time, as is everything that the kubelet waits for. */
-    lock = strcmp(conversation, "get") == 0 ? open_lock(false) : -1;
-    if (lock >= 0) {
-        take();
-    }
-    else if (!in_time(take, DISK_LIMIT)) {
-        return false;
-    }
-    return holds_lock || (is_held && await_lock(LOCK_SH));
+    return in_time(take, DISK_LIMIT) && (holds_lock || (is_held && await_lock(LOCK_SH)));
 }
 
 /* Do without the lock from here on. */

@@ -3,12 +3,12 @@
 Of the fronts that find nothing on the disk one goes on in Python, and the others wait until its
 lock is released. What it comes to is written into the lock's file, for them to say the same::
 
-    1795000000123456789 1 57 212
+    1795000000123456789 1 57 212 0
     no AWS credentials ...
 
-First the time at which that was known (nanoseconds), the exit code and the lengths of stdout and
-stderr (bytes), then both, then the conditions under which who comes just afterwards would fail in
-the same way. packaging/native/front/herd.c reads it.
+First the time at which that was known (nanoseconds), the exit code and the lengths of what follows
+(bytes): stdout, stderr, and the conditions under which who comes just afterwards would fail in the
+same way. packaging/native/front/herd.c reads it.
 """
 
 import os
@@ -39,13 +39,12 @@ def tell(answer: "Answer", environ: "Mapping[str, str]") -> None:
     descriptor, _ = _handed_on(environ)
     # A success is for nobody else to read: what they may have of it is on the disk.
     stdout, stderr = (answer.stdout, answer.stderr) if answer.status else (b"", b"")
-    said = f"{time.time_ns()} {answer.status} {len(stdout)} {len(stderr)}\n".encode()
-    said += stdout + stderr
-    conditions = "".join(f"{line}\n" for line in answer.conditions).encode(
-        "utf-8", "surrogateescape"
-    )
-    if len(said) + len(conditions) <= SAID_LIMIT:
-        said += conditions
+    lines = "".join(f"{line}\n" for line in answer.conditions)
+    conditions = lines.encode("utf-8", "surrogateescape")
+    if len(stdout) + len(stderr) + len(conditions) > SAID_LIMIT // 2:
+        conditions = b""
+    lengths = f"{len(stdout)} {len(stderr)} {len(conditions)}"
+    said = f"{time.time_ns()} {answer.status} {lengths}\n".encode() + stdout + stderr + conditions
     try:
         if len(said) <= SAID_LIMIT and not cache.file_fault(os.fstat(descriptor)):
             os.write(descriptor, said)

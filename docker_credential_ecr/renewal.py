@@ -275,7 +275,7 @@ class _Renewal:
         except NoCredentials as error:
             if self.where.service == "ecr-public":
                 raise CredentialsNotFound from None  # served anonymously, within tighter limits
-            if sources.is_machine_silent(self.environ):
+            if sources.decide_alone(self.conditions, self.environ):
                 error.conditions = self.conditions
             raise
         token = _token(issued, self.host, self.where, asked, credentials_end=issued.credentials_end)

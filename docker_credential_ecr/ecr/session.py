@@ -75,7 +75,7 @@ def load(profile: str | None, environ: "Mapping[str, str]") -> "Any":
 def _register_handlers(session: "Any") -> None:
     """Register those of botocore's own handlers that an event of our services may reach.
 
-    Two thirds are for other services and for manuals; each is held against sixty old names.
+    Nine of ten are for other services and for manuals; each is held against sixty old names.
     """
     import botocore.handlers as theirs
 

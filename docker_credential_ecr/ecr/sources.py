@@ -98,13 +98,21 @@ def conditions(environ: "Mapping[str, str]") -> list[str]:
     return [*lines, *dict.fromkeys(files)]
 
 
-def is_machine_silent(environ: "Mapping[str, str]") -> bool:
-    """Whether the machine's own identity is switched off: nobody is asked for credentials then.
+def decide_alone(lines: "Sequence[str]", environ: "Mapping[str, str]") -> bool:
+    """Whether no source that has nothing will have something while these ``conditions`` hold.
 
-    A container's is asked for where a variable names it, and has an answer or an error. What no
-    source has is so until one of ``conditions`` changes. Source: botocore's utils.py, IMDSFetcher.
+    Nobody is asked: the machine's identity is switched off, and a container's, where a variable
+    names it, has an answer or an error. And whoever comes may read the files that this process
+    may: they are not there, or were read. Below a HOME that is no absolute path botocore looks for
+    others than we do. Source: botocore's utils.py, IMDSFetcher.
     """
-    return environ.get("AWS_EC2_METADATA_DISABLED", "false").lower() == "true"
+    files = [cache.subject(line) for line in lines if line.startswith("file ")]
+    return (
+        environ.get("AWS_EC2_METADATA_DISABLED", "false").lower() == "true"
+        and os.path.isabs(environ.get("HOME", ""))
+        and cache.is_keepable(lines)
+        and all(os.access(path, os.R_OK) for path in files)
+    )
 
 
 def of_account(account: str, environ: "Mapping[str, str]") -> list[str]:

@@ -105,7 +105,7 @@ def test_an_event_of_our_services_reaches_the_same_handlers(
     operations = {
         "ecr": ["GetAuthorizationToken"],
         "ecr-public": ["GetAuthorizationToken"],
-        "signin": ["CreateOAuth2Token"],
+        "signin": ["CreateOAuth2Token", "create_o_auth2_token"],
         "sso": ["GetRoleCredentials"],
         "sso-oidc": ["CreateToken"],
         "sts": ["AssumeRole", "AssumeRoleWithWebIdentity", "GetCallerIdentity"],

@@ -63,7 +63,7 @@ def test_each_call_may_fail(  # noqa: C901 - one case a way
         elif way == "no cache":
             clear(cache)
         for lock in (cache / ".fronts").glob("*") if way == "waits" else ():
-            head = f"{time.time_ns()} 1 {len(SAID)} {len(ERROR)}\n"
+            head = f"{time.time_ns()} 1 {len(SAID)} {len(ERROR)} {len(STANDS)}\n"
             lock.write_text(head + SAID + ERROR + STANDS)
         run = helper(*words, stdin=asked)
         # For how long the kubelet may keep it depends on the second.

@@ -26,6 +26,7 @@ from kit import (
     herd,
     need_root,
     until,
+    without,
     write,
 )
 
@@ -168,6 +169,7 @@ def nobodys(env: dict[str, str], alone: Helper, gate: Gate) -> Gate:
     return gate
 
 
+@pytest.mark.alone  # within a second
 @pytest.mark.parametrize(("words", "stdin"), [("get", HOST), ("kubelet", kubelets())])
 def test_who_comes_just_afterwards_fares_alike(
     alone: Helper, nobodys: Gate, words: str, stdin: str
@@ -290,6 +292,50 @@ def test_another_environment_is_another_herd(
     gate.open_for_good()
 
     assert len(answers(processes)) == HERD + 1
+
+
+def test_each_host_and_environment_has_a_lock_of_its_own(
+    aws: FakeAWS, alone: Helper, cache: Path
+) -> None:
+    """One byte is enough, wherever it stands: in the host, or in a variable, near its end or far."""
+    behind(alone, TELLS)
+    hosts = [f"12345678901{n}.dkr.ecr.us-east-{m}.amazonaws.com" for n in range(8) for m in (1, 2)]
+    for host in hosts:
+        alone.get(host)
+    text = "x" * 24
+    for at in range(len(text)):
+        for letter in "yz":
+            alone.get(env={"AWS_PROFILE": f"{text[:at]}{letter}{text[at + 1 :]}"})
+
+    assert len(list((cache / ".fronts").iterdir())) == len(hosts) + 2 * len(text)
+
+
+def test_what_was_not_written_to_its_end_is_not_said(
+    alone: Helper, nobodys: Gate, cache: Path
+) -> None:
+    """Half of the conditions are none: a disk that was full would make a failure last."""
+    assert alone.get().status == 1
+    whole = lock_of(cache).read_bytes()
+    lock_of(cache).write_bytes(
+        b"%d %s" % (time.time_ns(), whole.partition(b" ")[2].rpartition(b"\nunset ")[0] + b"\n")
+    )
+
+    assert alone.get().status == 1
+    assert nobodys.started == 2
+
+
+def test_a_file_that_could_not_be_read_decides_nothing(
+    alone: Helper, nobodys: Gate, home: Path, cache: Path
+) -> None:
+    """Another process of the same user may be in the group that reads it."""
+    file = Path(write(home / ".aws" / "credentials", "[default]\n", 0o640))
+    assert alone.get().status == 1
+    assert b"\nenv HOME=" in lock_of(cache).read_bytes()
+    lock_of(cache).unlink()
+    file.chmod(0)
+
+    assert alone.get(wrap=without("dac_override", "dac_read_search")).status == 1
+    assert b"\nenv HOME=" not in lock_of(cache).read_bytes()
 
 
 def test_waiting_ends_in_time_and_comes_off_the_rest(

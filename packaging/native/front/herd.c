@@ -3,7 +3,7 @@
    say, too.
 
    The lock is a file of <cache>/.fronts/, named after the request and the whole environment: what
-   fails in one process fails in the other.  Of that residue there are 32 bits, which give no secret
+   fails in one process fails in the other.  Of their hash there are 32 bits, which give no secret
    away.  The kernel releases it with its holder.  herd.py is Python's part. */
 
 #include "front.h"
@@ -33,6 +33,7 @@ static const char *folder;           /* the cache's directory */
 static char name[NAME_LENGTH + 1];   /* of the lock */
 static int lock = -1;
 static bool holds_lock, is_held, is_over;  /* held by us, by another; not to be had any more */
+static bool is_clear;
 static int64_t arrived;         /* nanoseconds of the clock: what was said before is of no concern */
 static char said[SAID_LIMIT + 1];
 
@@ -118,25 +119,36 @@ open_lock(void)
     return found;
 }
 
+/* FNV-1a, as a residue's last bits depend on some bytes only. */
+static uint64_t
+mixed(uint64_t before, const void *more, size_t size)
+{
+    const unsigned char *bytes = more;
+
+    for (size_t i = 0; i < size; i++) {
+        before = (before ^ bytes[i]) * 1099511628211U;
+    }
+    return before;
+}
+
 /* Name what must be alike: the conversation, the host, the environment, where this is. */
 static void
 name_lock(const char *conversation, const char *host)
 {
     struct stat here = {0}, root = {0};
-    uint64_t key = residue(0, conversation, strlen(conversation) + 1);
+    uint64_t key = mixed(14695981039346656037U, conversation, strlen(conversation) + 1);
 
-    key = residue(key, host, strlen(host) + 1);
+    key = mixed(key, host, strlen(host) + 1);
 
     for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
-        key = residue(key, *entry, strlen(*entry) + 1);
+        key = mixed(key, *entry, strlen(*entry) + 1);
     }
     stat(".", &here);
     stat("/", &root);
     const ino_t places[] = {here.st_ino, root.st_ino};
     const dev_t devices[] = {here.st_dev, root.st_dev};
-    key = residue(residue(key, (const char *)places, sizeof places), (const char *)devices,
-                  sizeof devices);
-    snprintf(name, sizeof name, "%016llx", (unsigned long long)(uint32_t)key);
+    key = mixed(mixed(key, places, sizeof places), devices, sizeof devices);
+    snprintf(name, sizeof name, "%016llx", (unsigned long long)(uint32_t)(key ^ key >> 32));
 }
 
 static void
@@ -205,6 +217,13 @@ begin(const Decision *decision, const char *conversation)
     return in_time(take, DISK_LIMIT) && (holds_lock || (is_held && await_lock(LOCK_SH)));
 }
 
+/* Forget what was said before. */
+static void
+clear(void)
+{
+    is_clear = ftruncate(lock, 0) == 0;
+}
+
 /* Do without the lock from here on. */
 static void
 let_go(void)
@@ -223,7 +242,7 @@ bool
 await_another(const Decision *decision, const char *conversation)
 {
     if (is_over || holds_lock) {
-        if (holds_lock && ftruncate(lock, 0) < 0) {  /* what was said before */
+        if (holds_lock && (!in_time(clear, DISK_LIMIT) || !is_clear)) {
             let_go();
         }
         return false;
@@ -242,7 +261,7 @@ passed_on(Text *answer, Text *error, int *status)
 {
     struct timespec now = {0, 0};
     long long when;
-    size_t first, second;
+    size_t first, second, third;
     Text head, body;
     ssize_t size = lock < 0 ? -1 : pread(lock, said, SAID_LIMIT, 0);
 
@@ -251,14 +270,16 @@ passed_on(Text *answer, Text *error, int *status)
         return false;
     }
     head.start[head.length] = '\0';
-    if (sscanf(head.start, "%19lld %3d %6zu %6zu", &when, status, &first, &second) != 4
-        || first + second > body.length || when > nanoseconds(now)) {  /* by a clock set back since */
+    if (strspn(head.start, "0123456789 ") != head.length
+        || sscanf(head.start, "%19lld %3d %6zu %6zu %6zu", &when, status, &first, &second, &third) != 5
+        || first + second + third != body.length  /* else it was not written to its end */
+        || when > nanoseconds(now)) {  /* by a clock set back since */
         return false;
     }
     *answer = (Text){body.start, first};
     *error = (Text){body.start + first, second};
     if (when < arrived) {
-        Text conditions = {error->start + second, body.length - first - second};
+        Text conditions = {error->start + second, third};
         return *status != 0 && arrived - when < JUST_NOW && conditions.length && holds(conditions);
     }
     if (*status == 0) {  /* it could not keep what it has got: nor could the next */

@@ -5,10 +5,10 @@
 
 #include "front.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <unistd.h>
 #ifdef __APPLE__
+#include <dirent.h>
 
 static DIR *stream;
 
@@ -42,8 +42,15 @@ close_names(void)
 
 #define ITEMS 4096 /* bytes, some fifty entries of a directory */
 
-/* As the kernel writes it, which is as all C libraries of 64-bit machines have it, too. */
-static _Alignas(struct dirent) char items[ITEMS];
+/* As the kernel writes it: getdents64(2). */
+struct item {
+    uint64_t inode;
+    int64_t offset;
+    uint16_t length;
+    uint8_t kind;
+    char name[];
+};
+static _Alignas(struct item) char items[ITEMS];
 static int folder;
 static long at, end; /* of what is left in items */
 
@@ -68,10 +75,10 @@ next_name(void)
             return NULL;
         }
     }
-    struct dirent *item = (struct dirent *)(void *)(items + at);
+    struct item *item = (struct item *)(void *)(items + at);
 
-    at += item->d_reclen;
-    return item->d_name;
+    at += item->length;
+    return item->name;
 }
 
 void

@@ -5,9 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#ifdef __linux__
-#include <sched.h>
-#endif
 #include <unistd.h>
 
 double waited;
@@ -26,32 +23,6 @@ await(int descriptor, short events, int limit)
         found = poll(&stream, 1, limit);
     } while (found < 0 && errno == EINTR);
     return found;
-}
-
-/* Start a thread on the processor that we are on, as we only wait for it: to wake another one, which
-   sleeps, takes longer than what there is to do. */
-static bool
-start(pthread_t *thread, void *(*what)(void *))
-{
-#ifdef __linux__
-    cpu_set_t before, here;
-    int processor = sched_getcpu();
-    bool is_bound = processor >= 0 && processor < CPU_SETSIZE
-                    && sched_getaffinity(0, sizeof before, &before) == 0;
-
-    if (is_bound) {
-        CPU_ZERO(&here);
-        CPU_SET((size_t)processor, &here);
-        is_bound = sched_setaffinity(0, sizeof here, &here) == 0;
-    }
-#endif
-    bool is_started = pthread_create(thread, NULL, what, NULL) == 0;
-#ifdef __linux__
-    if (is_bound) {
-        sched_setaffinity(0, sizeof before, &before);
-    }
-#endif
-    return is_started;
 }
 
 static void *
@@ -74,7 +45,7 @@ in_time(void (*work)(void), int limit)
         job();
         return true;
     }
-    if (!start(&thread, attempt)) {
+    if (pthread_create(&thread, NULL, attempt, NULL) != 0) {
         attempt(NULL);
     }
     bool is_done = await(ends[0], POLLIN, limit) > 0;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from fake_aws import FakeAWS
 from front import DEBUG, kubelets
+from hang import Hang
 from kit import (
     CALL,
     ELSEWHERE,
@@ -421,6 +423,20 @@ def test_an_odd_lock_is_done_without(aws: FakeAWS, alone: Helper, cache: Path, o
 
     assert alone.get().stdout.startswith("none ")
     assert left_in(cache) == before
+
+
+def test_a_lock_that_cannot_be_opened_in_time_is_done_without(
+    aws: FakeAWS, front: Helper, cache: Path
+) -> None:
+    """A disk may answer what it remembers, and hang on what it must look up: two seconds, then Python."""
+    first = front.get().secret
+    shutil.rmtree(cache / HOST)
+    with Hang(cache / ".fronts", "") as disk:
+        again = front.get()
+        assert disk.held >= 1
+
+    assert again.secret != first
+    assert aws.count(CALL) == 2
 
 
 def test_the_locks_of_another_user_are_done_without(

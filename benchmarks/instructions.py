@@ -1,16 +1,17 @@
-"""What a hit costs, in instructions: the same number on a busy machine and on a quiet one.
+"""What a hit costs, or a miss, in instructions: the same number on a busy machine and on a quiet one.
 
 Counted by valgrind's callgrind, for the installed executable or for those that are named (as two
 versions in virtual environments of their own), and for an interpreter that does nothing. Compare
 only environments that hold the same packages: the interpreter reads what lies beside ours.
 
-    python benchmarks/instructions.py [EXECUTABLE...]     # needs valgrind, and the project installed
+    python benchmarks/instructions.py [--miss] [EXECUTABLE...]     # needs valgrind, and the project installed
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -46,14 +47,15 @@ def interpreter(executable: str) -> str:
         return script.readline().removeprefix("#!").strip()
 
 
-def hit(executable: str) -> tuple[int, int]:
-    """Return what a hit costs, and what its bare interpreter does."""
+def measured(executable: str, *, miss: bool) -> tuple[int, int]:
+    """Return what a hit costs, or a ``miss``, and what its bare interpreter does."""
     with tempfile.TemporaryDirectory() as home, FakeAWS() as aws:
         environ = {
             "PATH": SYSTEM_PATH,
             "HOME": home,
             "PYTHONHASHSEED": "0",  # equal counts from equal runs
             "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ECR_TIMEOUT": "600",  # seconds: valgrind is slow
             "AWS_ENDPOINT_URL": aws.url,
             "AWS_ACCESS_KEY_ID": "AKIATEST",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -66,19 +68,23 @@ def hit(executable: str) -> tuple[int, int]:
                 capture_output=True,
                 check=True,
             )
+        if miss:
+            shutil.rmtree(Path(home, ".cache"))
         python = interpreter(executable)
         cost = instructions([python, executable, "get"], environ, HOST)
-        if aws.count(CALL) != 1:
+        if aws.count(CALL) != 1 + miss:
             raise SystemExit(f"{executable!r} does not serve from the disk")
         return cost, instructions([python, "-c", "pass"], environ, "")
 
 
 def main() -> int:
     """Print a row for each executable."""
+    miss = "--miss" in sys.argv
+    what = "a miss" if miss else "a hit"
     ours = os.path.join(os.path.dirname(sys.executable), "docker-credential-ecr")
-    print("| executable | a hit | of `python -c pass` |\n| --- | --- | --- |")
-    for executable in sys.argv[1:] or [ours]:
-        cost, bare = hit(os.path.abspath(executable))
+    print(f"| executable | {what} | of `python -c pass` |\n| --- | --- | --- |")
+    for executable in [word for word in sys.argv[1:] if word != "--miss"] or [ours]:
+        cost, bare = measured(os.path.abspath(executable), miss=miss)
         print(f"| {executable} | {cost:,} | {cost / bare:.3f} |", flush=True)
     return 0
 

@@ -44,6 +44,9 @@ def test_fuzzing_finds_nothing(tmp_path: Path, proof: bool) -> None:
         (seeds / case.name.replace("/", "-")).write_bytes(b"\0" + case.payload)
     for version in ("v1", "v1beta1", "v1alpha1"):
         (seeds / f"kubelet-{version}").write_bytes(b"\4" + kubelets(version=version).encode())
+    # What looks like a key, and is none.
+    named = "123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1serviceAccountToken"
+    (seeds / "kubelet-named").write_bytes(b"\4" + kubelets(named).encode())
     words = tmp_path / "words"
     words.write_text("".join(f'"{word}"\n' for word in WORDS))
     found = tmp_path / "found"

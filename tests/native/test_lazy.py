@@ -261,23 +261,29 @@ def test_text_and_bytes_are_told_apart() -> None:
     assert len(set(rows.values())) == 2
 
 
+def made(by: str, names: list[str], folder: Path) -> dict[str, Any]:
+    """Return what the module holds that ``by`` writes of the modules ``names``, in a process of its own."""
+    program = (
+        f"import sys; sys.path[:0] = [{str(build_tables.HERE)!r}]\n"
+        f"import {by}, functools, pathlib\n"
+        f"print({by}.source({names!r}, [pathlib.Path({str(folder)!r})]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+    scope: dict[str, Any] = {}
+    exec(said, scope)
+    return scope
+
+
 def test_what_modules_compile_is_noted(tmp_path: Path) -> None:
     """Expressions that a module makes while it is imported, composed ones too, and no others'."""
     (tmp_path / "noted.py").write_text(
         "import re\nA = 'x{1}'\nB = re.compile(A + 'y', re.I)\ndef f(): re.compile('z')\n"
     )
-    program = (
-        f"import sys; sys.path[:0] = [{str(build_tables.HERE)!r}]\n"
-        "import freeze_patterns, pathlib\n"
-        f"print(freeze_patterns.source(['noted'], [pathlib.Path({str(tmp_path)!r})]))"
-    )
-    said = subprocess.run(
-        [sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True
-    ).stdout
-    scope: dict[str, object] = {}
-    exec(said, scope)
+    scope = made("freeze_patterns", ["noted"], tmp_path)
 
-    assert set(scope["_ROWS"]) == {(True, "x{1}y", int(re.IGNORECASE))}  # type: ignore[call-overload]
+    assert set(scope["_ROWS"]) == {(True, "x{1}y", int(re.IGNORECASE))}
 
 
 def test_a_module_with_attributes_of_its_own(package: Package) -> None:
@@ -345,16 +351,7 @@ def test_what_modules_write_is_noted(tmp_path: Path) -> None:
         "import collections, dataclasses\nP = collections.namedtuple('P', 'noted_field')\n"
         "@dataclasses.dataclass\nclass D:\n    x: int\n"
     )
-    program = (
-        f"import sys; sys.path[:0] = [{str(build_tables.HERE)!r}]\n"
-        "import freeze_texts, functools, pathlib\n"
-        f"print(freeze_texts.source(['noted', 'functools'], [pathlib.Path({str(tmp_path)!r})]))"
-    )
-    said = subprocess.run(
-        [sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True
-    ).stdout
-    scope: dict[str, Any] = {}
-    exec(said, scope)
+    scope = made("freeze_texts", ["noted", "functools"], tmp_path)
     texts = "\n".join(scope["_ROWS"])
 
     assert "lambda _cls, noted_field,: " in texts

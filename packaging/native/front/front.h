@@ -6,8 +6,8 @@
    Whatever it cannot decide, or finds odd, goes on in Python, which then judges from the start: so it
    may be stricter than Python, never laxer.  It uses no locale: bytes are compared as bytes, as
    Python does wherever the locale is one of UTF-8.  It allocates nothing but threads, for
-   what may hang, and on macOS the stream of a directory.  It writes a claim, as claims.py does, and the lock of a
-   herd.
+   what may hang, and on macOS the stream of a directory.  It writes a claim, as claims.py does, and
+   the lock of a herd.
 
    AWS_ECR_FRONT_DEBUG=1 names on stderr why it went on in Python. */
 

@@ -27,17 +27,19 @@ holds_env(Text rest)
     return now != NULL && is_text(value, now);
 }
 
-/* Return the remainder of division by 2**61 - 1, as cache.residue_of does, of a number that goes on. */
-uint64_t
-residue(uint64_t before, const char *more, size_t size)
+/* Return the remainder of division by 2**61 - 1, as cache.residue_of does. */
+static uint64_t
+residue(const char *text, size_t size)
 {
+    uint64_t rest = 0;
+
     for (size_t i = 0; i < size; i++) {
-        before = (before >> 53) + ((before << 8) & MERSENNE) + (unsigned char)more[i];
-        if (before >= MERSENNE) {
-            before -= MERSENNE;
+        rest = (rest >> 53) + ((rest << 8) & MERSENNE) + (unsigned char)text[i];
+        if (rest >= MERSENNE) {
+            rest -= MERSENNE;
         }
     }
-    return before;
+    return rest;
 }
 
 static bool
@@ -53,7 +55,7 @@ holds_residue(Text rest)
     if (secret == NULL) {
         return false;
     }
-    snprintf(now, sizeof now, "%llu", (unsigned long long)residue(0, secret, strlen(secret)));
+    snprintf(now, sizeof now, "%llu", (unsigned long long)residue(secret, strlen(secret)));
     return is_text(digits, now);
 }
 

@@ -87,7 +87,6 @@ bool renews_behind(void);
 bool append(char *path, size_t *length, size_t limit, const char *more, size_t size);
 
 /* conditions.c */
-uint64_t residue(uint64_t before, const char *more, size_t size);
 bool holds(Text conditions);
 
 /* cache.c */

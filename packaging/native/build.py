@@ -29,7 +29,7 @@ REQUIREMENTS = TREE / "requirements" / "native.txt"
 EPOCH = "1767225600"  # 2026-01-01, seconds: what would be dated is dated so
 ARCHITECTURES = ("x86_64", "aarch64")
 CLOCK = TREE / "tests" / "native" / "clock.c"
-CLOCK_WRAPS = ("clock_gettime", "time", "gettimeofday")
+CLOCK_WRAPS = ("clock_gettime", "read_clock", "time", "gettimeofday")
 NAME = "docker-credential-ecr"
 # Where sources, the compiler and what was compiled are kept.
 FOLDER = Path(os.environ.get("NATIVE_FOLDER", str(TREE / ".native")))

@@ -9,6 +9,7 @@
 
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_read_clock(clockid_t clock, struct timespec *now);
 time_t __wrap_time(time_t *now);
 int __wrap_gettimeofday(struct timeval *now, void *zone);
 
@@ -52,6 +53,12 @@ __wrap_clock_gettime(clockid_t clock, struct timespec *now)
         move(now);
     }
     return failed;
+}
+
+int
+__wrap_read_clock(clockid_t clock, struct timespec *now)
+{
+    return __wrap_clock_gettime(clock, now);
 }
 
 time_t

@@ -18,7 +18,7 @@ static const char *const fields[] = {
 enum { TIMES = 4, HOST = 4, FIELDS = sizeof fields / sizeof fields[0] };
 
 /* The entry that is being read, and the best so far. */
-static char buffers[2][ENTRY_LIMIT];
+static _Alignas(PAGE) char buffers[2][ENTRY_LIMIT];
 
 static bool
 parse_time(Text digits, time_t *seconds)
@@ -116,7 +116,7 @@ parse_entry(Text data, const char *name, const char *host, Token *token)
 static int
 open_by_link(const char *path)
 {
-    char target[PATH_MAX], whole[PATH_MAX];
+    static char target[PATH_MAX], whole[PATH_MAX];  /* off the stack, whose pages a hit would touch */
     struct stat state;
     ssize_t size = -1;
     size_t length = 0;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,12 +41,21 @@ residue(const char *text, size_t size)
     return rest;
 }
 
+/* As Python writes it: no other digits are the same text. */
+static bool
+is_number(Text text, int64_t number)
+{
+    char digits[DIGITS];
+    Text expected = digits_of(number, digits);
+
+    return text.length == expected.length
+           && memcmp(text.start, expected.start, expected.length) == 0;
+}
+
 static bool
 holds_residue(Text rest)
 {
     Text name, digits;
-    char now[24];
-
     if (!partition(rest, ' ', &name, &digits)) {
         return false;
     }
@@ -55,8 +63,7 @@ holds_residue(Text rest)
     if (secret == NULL) {
         return false;
     }
-    snprintf(now, sizeof now, "%llu", (unsigned long long)residue(secret, strlen(secret)));
-    return is_text(digits, now);
+    return is_number(digits, (int64_t)residue(secret, strlen(secret)));
 }
 
 /* A condition's path ends its line, and so is ended by the NUL that stands for the line's end. */
@@ -67,29 +74,25 @@ is_path(Text path)
 }
 
 static bool
-holds_file(Text rest)
+holds_file(Text path)
 {
     struct stat state;
-    char now[5 * 21 + 1];
-    Text number, path = rest;
+    Text numbers[5];
 
     for (int i = 0; i < 5; i++) {
-        if (!partition(path, ' ', &number, &path)) {
+        if (!partition(path, ' ', &numbers[i], &path)) {
             return false;
         }
     }
     if (!is_path(path) || stat(path.start, &state) < 0) {
         return false;
     }
-    long long modified = MODIFIED(state).tv_sec, changed = CHANGED(state).tv_sec;
-    if (llabs(modified) > LAST_SECOND || llabs(changed) > LAST_SECOND) {
-        return false;
-    }
-    int length = snprintf(now, sizeof now, "%lld %lld %lld %llu %lld ",
-                          modified * NANOSECONDS + MODIFIED(state).tv_nsec,
-                          changed * NANOSECONDS + CHANGED(state).tv_nsec, (long long)state.st_size,
-                          (unsigned long long)state.st_ino, (long long)state.st_dev);
-    return is_text((Text){rest.start, (size_t)(path.start - rest.start)}, now) && length > 0;
+    int64_t modified = MODIFIED(state).tv_sec, changed = CHANGED(state).tv_sec;
+    return llabs(modified) <= LAST_SECOND && llabs(changed) <= LAST_SECOND
+           && is_number(numbers[0], modified * NANOSECONDS + MODIFIED(state).tv_nsec)
+           && is_number(numbers[1], changed * NANOSECONDS + CHANGED(state).tv_nsec)
+           && is_number(numbers[2], state.st_size) && is_number(numbers[3], (int64_t)state.st_ino)
+           && is_number(numbers[4], (int64_t)state.st_dev);
 }
 
 static bool
@@ -132,8 +135,8 @@ holds_booted(Text rest)
     int64_t then;
 
     partition(rest, ' ', &digits, &machine);
-    if (!parse_number(digits, &then) || clock_gettime(CLOCK_REALTIME, &now) < 0
-        || clock_gettime(CLOCK_MONOTONIC, &up) < 0 || uname(&system) < 0) {
+    if (!parse_number(digits, &then) || read_clock(CLOCK_REALTIME, &now) < 0
+        || read_clock(CLOCK_MONOTONIC, &up) < 0 || uname(&system) < 0) {
         return false;
     }
     for (char *c = system.nodename; *c; c++) {

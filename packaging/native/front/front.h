@@ -25,6 +25,7 @@
 #define RENEWAL "renew"            /* __init__.RENEWAL */
 #define REQUEST_LIMIT (256U << 10) /* bytes, kubelet.REQUEST_LIMIT; protocol's is a quarter of it */
 #define ENTRY_LIMIT (128U << 10)   /* bytes, cache.ENTRY_LIMIT */
+#define PAGE 4096          /* bytes; each that a hit touches is a fault, which costs more than a call */
 #define HOST_LENGTH 253U           /* characters, RFC 1035 */
 #define NAME_LENGTH 16U            /* hexadecimal digits of an entry's name */
 #define TOKEN_LIFE (12 * 3600)     /* seconds, the longest that ECR gives */
@@ -60,9 +61,9 @@ typedef struct {
     Text answer;
     bool is_missing;  /* nothing on the disk may be served: one of a herd is to ask */
     bool is_due;      /* a renewal behind the answer is to be started */
+    Token token;
     char host[HOST_LENGTH + 1];
     char folder[PATH_MAX];  /* the cache's directory */
-    Token token;
 } Decision;
 
 /* Of the two conversations, each decides what to answer to a request at a time. */
@@ -73,6 +74,8 @@ bool is_text(Text text, const char *other);
 bool partition(Text whole, char mark, Text *head, Text *tail);
 Text strip(Text text);
 bool parse_number(Text digits, int64_t *number);
+#define DIGITS 21 /* the most that a number has, with its sign */
+Text digits_of(int64_t number, char digits[DIGITS]);
 bool host_of(Text server_url, char host[HOST_LENGTH + 1]);
 
 /* registry.c */
@@ -104,6 +107,8 @@ const char *next_name(void);
 void close_names(void);
 
 /* get.c, kubelet.c */
+void add(Decision *decision, const char *more, size_t size);
+#define ADD(decision, text) add(decision, text, sizeof text - 1)
 bool served(Text server_url, struct timespec now, Decision *decision);
 Converse get, kubelet;
 
@@ -120,6 +125,7 @@ void hand_on(void);
 #define DISK_LIMIT 2000  /* milliseconds, cache.DISK_LIMIT */
 int await(int descriptor, short events, int limit);
 bool in_time(void (*work)(void), int limit);
+int read_clock(clockid_t clock, struct timespec *now);
 extern double waited;  /* seconds, which come off what an answer may take */
 
 /* main.c */

@@ -2,12 +2,19 @@
 
 #include "front.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define GET_LIMIT (64U << 10)  /* bytes, protocol.REQUEST_LIMIT */
 
-static char out[ENTRY_LIMIT + GET_LIMIT + 64];
+/* The longest answer quotes a secret and a server URL that may be all of a request. */
+static _Alignas(PAGE) char out[ENTRY_LIMIT + REQUEST_LIMIT + 1024];
+
+/* Say more in the answer. */
+void
+add(Decision *decision, const char *more, size_t size)
+{
+    append(out, &decision->answer.length, sizeof out, more, size);
+}
 
 /* Whether the disk answers for a server URL; decision says why not, or with which token. */
 bool
@@ -16,6 +23,7 @@ served(Text server_url, struct timespec now, Decision *decision)
     Token *token = &decision->token;
 
     decision->is_missing = decision->is_due = false;
+    decision->answer = (Text){out, 0};
     if (variable("AWS_ECR_LOG", strlen("AWS_ECR_LOG")) != NULL) {
         decision->reason = "a trace is asked for";
         return false;
@@ -49,11 +57,10 @@ get(Text request, struct timespec now, Decision *decision)
         decision->reason = "the request is too long";
     }
     else if (served(server_url, now, decision)) {
-        Text secret = decision->token.secret;
-        int size = snprintf(out, sizeof out,
-                            "{\"ServerURL\":\"%.*s\",\"Username\":\"AWS\",\"Secret\":\"%.*s\"}\n",
-                            (int)server_url.length, server_url.start, (int)secret.length,
-                            secret.start);
-        decision->answer = (Text){out, (size_t)size};
+        ADD(decision, "{\"ServerURL\":\"");
+        add(decision, server_url.start, server_url.length);
+        ADD(decision, "\",\"Username\":\"AWS\",\"Secret\":\"");
+        add(decision, decision->token.secret.start, decision->token.secret.length);
+        ADD(decision, "\"}\n");
     }
 }

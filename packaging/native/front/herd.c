@@ -42,7 +42,7 @@ seconds(void)
 {
     struct timespec now = {0, 0};
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    read_clock(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -75,19 +75,21 @@ patience(void)
 static bool
 make_path(char *path)
 {
-    char *slash = strrchr(path, '/');
-    struct stat above;
+    bool is_ours = true;
 
-    if (slash != path) {
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        struct stat above;
+
         *slash = '\0';
-        bool is_there = stat(path, &above) == 0 && S_ISDIR(above.st_mode);
-        bool is_made = is_there ? above.st_uid == 0 || above.st_uid == geteuid() : make_path(path);
-        *slash = '/';
-        if (!is_made) {
+        if (stat(path, &above) == 0 && S_ISDIR(above.st_mode)) {
+            is_ours = above.st_uid == 0 || above.st_uid == geteuid();
+        }
+        else if (!is_ours || (mkdir(path, 0700) < 0 && errno != EEXIST)) {
             return false;
         }
+        *slash = '/';
     }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
+    return is_ours && (mkdir(path, 0700) == 0 || errno == EEXIST);
 }
 
 static int
@@ -208,7 +210,7 @@ begin(const Decision *decision, const char *conversation)
 
     /* Other hosts are another helper's, or nobody's. */
     if (!is_registry(decision->host) || patience() < 1
-        || clock_gettime(CLOCK_REALTIME, &now) < 0) {
+        || read_clock(CLOCK_REALTIME, &now) < 0) {
         return false;
     }
     arrived = nanoseconds(now);
@@ -265,7 +267,7 @@ passed_on(Text *answer, Text *error, int *status)
     Text head, body;
     ssize_t size = lock < 0 ? -1 : pread(lock, said, SAID_LIMIT, 0);
 
-    clock_gettime(CLOCK_REALTIME, &now);
+    read_clock(CLOCK_REALTIME, &now);
     if (size <= 0 || !partition((Text){said, (size_t)size}, '\n', &head, &body)) {
         return false;
     }

@@ -2,7 +2,6 @@
 
 #include "front.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define GROUP "credentialprovider.kubelet.k8s.io/"
@@ -11,8 +10,6 @@
 static const char *const versions[] = {GROUP "v1", GROUP "v1beta1", GROUP "v1alpha1"};
 static const char *const keys[] = {"kind", "apiVersion", "image"};
 enum { KIND, VERSION, IMAGE, KEYS };
-
-static char out[ENTRY_LIMIT + 1024];
 
 static void
 skip_white(Text *rest)
@@ -91,14 +88,23 @@ is_known(Text version)
     return false;
 }
 
-/* The seconds that the kubelet keeps an answer for. */
-static long long
-kept_for(const Token *token, time_t now)
+/* Say for how long the kubelet keeps the answer, as Go writes a duration. */
+static void
+answer_duration(Decision *decision, time_t now)
 {
-    long long fresh = token->refresh - now, left = token->expires - now;
-
+    const Token *token = &decision->token;
+    time_t fresh = token->refresh - now, left = token->expires - now;
     fresh = fresh < SHORT ? SHORT : fresh;
-    return fresh < left ? fresh : left;
+    time_t keep = fresh < left ? fresh : left;
+    const time_t parts[] = {keep / 3600, keep / 60 % 60, keep % 60};
+
+    for (int i = 0; i < 3; i++) {
+        char digits[DIGITS];
+        Text number = digits_of(parts[i], digits);
+
+        add(decision, number.start, number.length);
+        add(decision, &"hms"[i], 1);
+    }
 }
 
 void
@@ -120,16 +126,17 @@ kubelet(Text request, struct timespec now, Decision *decision)
         decision->reason = "the host may be a mirror of a registry";
     }
     else if (served(server, now, decision)) {
-        long long keep = kept_for(&decision->token, now.tv_sec);
-        Text secret = decision->token.secret;
-        int size = snprintf(out, sizeof out,
-                            "{\"apiVersion\": \"%.*s\", \"kind\": \"CredentialProviderResponse\", "
-                            "\"cacheKeyType\": \"Registry\", \"cacheDuration\": "
-                            "\"%lldh%lldm%llds\", \"auth\": {\"%.*s\": {\"username\": \"AWS\", "
-                            "\"password\": \"%.*s\"}}}",
-                            (int)values[VERSION].length, values[VERSION].start, keep / 3600,
-                            keep / 60 % 60, keep % 60, (int)server.length, server.start,
-                            (int)secret.length, secret.start);
-        decision->answer = (Text){out, (size_t)size};
+        Text version = values[VERSION], secret = decision->token.secret;
+
+        ADD(decision, "{\"apiVersion\": \"");
+        add(decision, version.start, version.length);
+        ADD(decision, "\", \"kind\": \"CredentialProviderResponse\", "
+                              "\"cacheKeyType\": \"Registry\", \"cacheDuration\": \"");
+        answer_duration(decision, now.tv_sec);
+        ADD(decision, "\", \"auth\": {\"");
+        add(decision, server.start, server.length);
+        ADD(decision, "\": {\"username\": \"AWS\", \"password\": \"");
+        add(decision, secret.start, secret.length);
+        ADD(decision, "\"}}}");
     }
 }

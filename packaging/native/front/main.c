@@ -15,7 +15,7 @@
 #define KUBELET_DEADLINE 28000  /* milliseconds, kubelet.DEADLINE */
 
 static char request[REQUEST_LIMIT + 1];  /* one more than is taken, so that Python refuses it, too */
-static Text asked = {request, 0};
+static Text asked;
 static Converse *conversation;
 static Decision decision;
 
@@ -71,6 +71,7 @@ say(const char *before, const char *quoted, const char *after)
 static bool
 read_request(int limit)
 {
+    asked.start = request;
     while (asked.length < sizeof request) {
         if (limit >= 0 && await(0, POLLIN, limit) == 0) {
             say(PROGRAM ": error: no answer for the kubelet within 28 s, while reading the request; "
@@ -141,8 +142,8 @@ decide(void)
 {
     struct timespec now;
 
-    decision = (Decision){.reason = "there is no clock"};
-    if (clock_gettime(CLOCK_REALTIME, &now) == 0) {
+    decision.reason = "there is no clock";
+    if (read_clock(CLOCK_REALTIME, &now) == 0) {
         decision.reason = NULL;
         conversation(asked, now, &decision);
     }

@@ -65,7 +65,7 @@ claim_it(void)
     char claim[CLAIM_LENGTH];
     struct timespec now;
 
-    if (place < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0) {
+    if (place < 0 || read_clock(CLOCK_REALTIME, &now) < 0) {
         return;
     }
     name_claim(claim, token->name);

@@ -9,6 +9,9 @@ On Windows that is made to ``docker-credential-ecr.exe``, and the script is left
 the interpreter's path into its first line, which a POSIX shell (Git Bash) cuts at the first space.
 
 The front is one static file, so a wheel is for every libc, and names both kinds as its platform.
+
+macOS has no such wheel, as its front has never run: it comes as a file beside the wheels, to be put
+in the place of the script by whoever tries it.
 """
 
 import argparse
@@ -30,18 +33,25 @@ PLATFORMS = {
 }
 WINDOWS = ("win32", "win_amd64", "win_arm64")
 TIME = (2026, 1, 1, 0, 0, 0)  # of every file, as build.EPOCH
-FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-static", "-s")
+MACOS = {"x86_64": "x86_64", "aarch64": "arm64"}  # as uname -m says it there
+FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-s")
 
 
-def front(machine: build_compile.Machine) -> bytes:
-    """Return the front with the pip-installed program behind it, compiled for ``machine``."""
-    place = machine.place("front")
+def front(machine: build_compile.Machine, system: str) -> bytes:
+    """Return the front with the pip-installed program behind it, compiled for ``machine``.
+
+    ``system`` is ``linux`` or ``macos``, which has no static executables: Apple's own library is all
+    that it needs there.
+    """
+    place = machine.place(f"front-{system}")
     sources = sorted((build.HERE / "front").glob("*.[ch]"))
     for source in sources:
         shutil.copy(source, place)
     names = [source.name for source in sources if source.suffix == ".c"]
-    compiler = f"zcc-{machine.arch}"
-    machine.run(place, compiler, *FLAGS, "-Wl,--build-id=none", *names, "-o", NAME, log="front.log")
+    target = f"{machine.arch}-macos" if system == "macos" else f"{machine.arch}-linux-musl"
+    flags = FLAGS if system == "macos" else (*FLAGS, "-static", "-Wl,--build-id=none")
+    command = ("zig", "cc", "-target", target, *flags, *names, "-o", NAME)
+    machine.run(place, *command, log="front.log")
     return (place / NAME).read_bytes()
 
 
@@ -104,9 +114,14 @@ def main() -> None:
     build.compiler(folder)
     environ = build_compile.environment(folder, build.EPOCH)
     for arch, platforms in PLATFORMS.items():
-        executable = front(build_compile.Machine(folder, arch, environ, os.cpu_count() or 1))
+        machine = build_compile.Machine(folder, arch, environ, os.cpu_count() or 1)
+        executable = front(machine, "linux")
         made = platform_wheel(options.wheel, executable, platforms)
         print(f"{made.name}  {made.stat().st_size:,} bytes, the front {len(executable):,}")
+        alone = options.wheel.with_name(f"{NAME}-front-macos-{MACOS[arch]}")
+        alone.write_bytes(front(machine, "macos"))
+        alone.chmod(0o755)
+        print(f"{alone.name}  {alone.stat().st_size:,} bytes, never run")
 
 
 if __name__ == "__main__":

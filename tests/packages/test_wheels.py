@@ -158,6 +158,29 @@ def test_what_is_in_it(machine: str) -> None:
     assert os.fsencode(PACKAGES.parent) not in front
 
 
+@pytest.mark.parametrize(("machine", "processor"), [("x86_64", 0x01000007), ("arm64", 0x0100000C)])
+def test_the_front_for_macos_comes_alone(machine: str, processor: int) -> None:
+    """Beside the wheels, in none of them; whole, for the processor, signed on arm64, as macOS asks for.
+
+    It needs Apple's library alone. Source of the numbers: mach/machine.h, mach-o/loader.h.
+    """
+    front = (PACKAGES / f"docker-credential-ecr-front-macos-{machine}").read_bytes()
+    magic, kind, _, file_type, count = struct.unpack_from("<5I", front)
+    commands: dict[int, list[bytes]] = {}
+    at = 32
+    for _ in range(count):
+        command, size = struct.unpack_from("<II", front, at)
+        commands.setdefault(command & 0x7FFFFFFF, []).append(front[at : at + size])
+        at += size
+
+    assert (magic, kind, file_type) == (0xFEEDFACF, processor, 2)  # 64 bits, executable
+    (library,) = commands[0xC]
+    assert library[24:].rstrip(b"\0") == b"/usr/lib/libSystem.B.dylib"
+    assert machine != "arm64" or 0x1D in commands
+    assert os.fsencode(PACKAGES.parent) not in front
+    assert not [path for path in PACKAGES.glob("*.whl") if "macos" in path.name]
+
+
 def test_the_one_for_windows_has_no_script() -> None:
     """There the entry point is made to an executable, and a script beside it would not run."""
     (path,) = PACKAGES.glob("docker_credential_ecr-*-none-win32*.whl")

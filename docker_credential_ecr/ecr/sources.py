@@ -81,15 +81,15 @@ def conditions(environ: "Mapping[str, str]") -> list[str]:
     lines = [cache.variable(name, environ) for name in VARIABLES]
     lines += [cache.residue(name, environ) for name in SECRET_VARIABLES]
     files = [
-        *(_expanded_state(path, environ) for path in _aws_files(environ)),
+        *(_expanded_state(path) for path in _aws_files(environ)),
         *(cache.state_of(path) for path in settings.paths(environ)),
     ]
     if "BOTO_CONFIG" in environ:
-        files.append(_expanded_state(environ["BOTO_CONFIG"], environ))
+        files.append(_expanded_state(environ["BOTO_CONFIG"]))
     else:
-        files += [_expanded_state(path, environ) for path in ("/etc/boto.cfg", "~/.boto")]
+        files += [_expanded_state(path) for path in ("/etc/boto.cfg", "~/.boto")]
     if environ.get("AWS_CREDENTIAL_FILE"):
-        files.append(cache.state_of(cache.expanded(environ["AWS_CREDENTIAL_FILE"], environ)))
+        files.append(cache.state_of(os.path.expanduser(environ["AWS_CREDENTIAL_FILE"])))
     files += [
         cache.state_of(environ[name])
         for name in ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
@@ -103,8 +103,8 @@ def decide_alone(lines: "Sequence[str]", environ: "Mapping[str, str]") -> bool:
 
     Nobody is asked: the machine's identity is switched off, and a container's, where a variable
     names it, has an answer or an error. And whoever comes may read the files that this process
-    may: they are not there, or were read. Below a HOME that is no absolute path botocore looks for
-    others than we do. Source: botocore's utils.py, IMDSFetcher.
+    may: they are not there, or were read. Below a HOME that is no absolute path they are others in
+    each directory. Source: botocore's utils.py, IMDSFetcher.
     """
     files = [cache.subject(line) for line in lines if line.startswith("file ")]
     return (
@@ -176,7 +176,7 @@ def unreadable(environ: "Mapping[str, str]") -> OSError | None:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)  # it may be a FIFO
     for path in _aws_files(environ):
         try:
-            descriptor = os.open(cache.expanded(os.path.expandvars(path), environ), flags)
+            descriptor = os.open(os.path.expanduser(os.path.expandvars(path)), flags)
             try:
                 os.read(descriptor, 1)
             finally:
@@ -239,13 +239,14 @@ def _aws_files(environ: "Mapping[str, str]") -> tuple[str, str]:
     )
 
 
-def _expanded_state(path: str, environ: "Mapping[str, str]") -> str:
+def _expanded_state(path: str) -> str:
     """Return the condition of a file in whose name botocore expands variables and a tilde.
 
     So it does for AWS's own files and for boto's (configloader.py, ``$NAME``, on Windows ``%NAME%``
-    too), and for no others.
+    too), and for no others. A tilde is what HOME says, even if that is no absolute path: then the
+    file is another one in each directory, and so is its condition's.
     """
     # One that depends on more variables than we record: it never holds.
     if os.path.expandvars(path) != path:
         return cache.unknown(path)
-    return cache.state_of(cache.expanded(path, environ))
+    return cache.state_of(os.path.expanduser(path))

@@ -293,6 +293,20 @@ def test_a_user_that_nobody_knows(aws: FakeAWS, helper: Helper, tmp_path: Path) 
         assert aws.count(CALL) == calls
 
 
+def test_an_empty_home_is_botocores(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, tmp_path: Path
+) -> None:
+    """Below it botocore looks in the root, where nothing is, whatever the user database's home has."""
+    place = tmp_path / "database"
+    wrap = without_a_home(tmp_path, f"root:x:0:0:root:{place}:/bin/sh\n")
+    env |= {"AWS_ECR_CACHE_DIR": str(home / "cache"), "HOME": ""}
+
+    first = helper.get(wrap=wrap).secret
+    write(place / ".aws" / "config", "[default]\n")
+
+    assert helper.get(wrap=wrap).secret == first
+
+
 def test_a_logout_on_a_full_disk(aws: FakeAWS, helper: Helper, home: Path, cache: Path) -> None:
     """What is removed makes room for the mark: all has gone, and nothing is said to be left."""
     folder = home / ".cache"

@@ -162,3 +162,23 @@ def test_a_reply_of_the_usual_size(env: dict[str, str], helper: Helper) -> None:
         env["AWS_SECRET_ACCESS_KEY"] = "SECRET-CANARY"
 
         assert helper.get().secret == "x" * 60_000
+
+
+@pytest.mark.parametrize("where", ["relative", "."])
+def test_a_relative_home_is_another_in_each_directory(
+    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, where: str
+) -> None:
+    """Botocore reads below it, from where the caller stands: no token for another's keys."""
+    del env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+    env |= {"AWS_ECR_CACHE_DIR": str(home / "cache"), "HOME": where}
+    for name in ("ONE", "OTHER"):
+        write(home / name / where / ".aws" / "credentials", KEYS.format(name))
+
+    def get(name: str) -> str:
+        return helper.get(wrap=("env", "--chdir", str(home / name))).secret
+
+    secrets = [get(name) for name in ("ONE", "ONE", "OTHER", "ONE")]
+
+    keys = [aws.issued[secret][0].removeprefix("AKIA") for secret in secrets]
+    assert keys == ["ONE", "ONE", "OTHER", "ONE"]
+    assert secrets[1] == secrets[0]

@@ -301,15 +301,17 @@ def _make_path(folder: str) -> None:
 
     With sudo and a user's HOME we would leave directories there that their owner cannot use.
     """
-    above = os.path.dirname(folder)
-    if not os.path.isdir(above):
-        _make_path(above)
-    elif _POSIX and os.stat(above).st_uid not in (0, os.geteuid()):
+    missing, above = [folder], os.path.dirname(folder)
+    while not os.path.isdir(above) and above != missing[-1]:  # a drive that is not there
+        missing.append(above)
+        above = os.path.dirname(above)
+    if _POSIX and os.stat(above).st_uid not in (0, os.geteuid()):
         raise PermissionError("belongs to another user")
-    try:
-        os.mkdir(folder, 0o700)
-    except FileExistsError:
-        pass  # another process was faster
+    for path in reversed(missing):
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            pass  # another process was faster
 
 
 def _is_none_of_ours(error: OSError) -> bool:

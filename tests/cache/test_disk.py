@@ -307,6 +307,16 @@ def test_an_empty_home_is_botocores(
     assert helper.get(wrap=wrap).secret == first
 
 
+def test_a_cache_far_down(aws: FakeAWS, helper: Helper, home: Path) -> None:
+    """A path may have as many names as fit into it: all are made, and the second get finds the token."""
+    env = {"AWS_ECR_CACHE_DIR": str(home) + "/d" * ((4000 - len(str(home))) // 2)}
+
+    first = helper.get(env=env).secret
+
+    assert helper.get(env=env).secret == first
+    assert aws.count(CALL) == 1
+
+
 def test_a_logout_on_a_full_disk(aws: FakeAWS, helper: Helper, home: Path, cache: Path) -> None:
     """What is removed makes room for the mark: all has gone, and nothing is said to be left."""
     folder = home / ".cache"

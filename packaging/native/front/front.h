@@ -27,6 +27,7 @@
 #define ENTRY_LIMIT (128U << 10)   /* bytes, cache.ENTRY_LIMIT */
 #define PAGE 4096          /* bytes; each that a hit touches is a fault, which costs more than a call */
 #define HOST_LENGTH 253U           /* characters, RFC 1035 */
+#define FOLDER_LENGTH 1024 /* bytes of a path, so that a decision lies on one page; longer is Python's */
 #define NAME_LENGTH 16U            /* hexadecimal digits of an entry's name */
 #define TOKEN_LIFE (12 * 3600)     /* seconds, the longest that ECR gives */
 
@@ -63,7 +64,7 @@ typedef struct {
     bool is_due;      /* a renewal behind the answer is to be started */
     Token token;
     char host[HOST_LENGTH + 1];
-    char folder[PATH_MAX];  /* the cache's directory */
+    char folder[FOLDER_LENGTH];  /* the cache's directory */
 } Decision;
 
 /* Of the two conversations, each decides what to answer to a request at a time. */

@@ -109,10 +109,10 @@ in_time(void (*work)(void), int limit)
     static bool has_thread;
     pthread_attr_t how;
 
+    job = work;  /* written before anything here is read, which would be a page fault of its own */
     if (has_thread) {
         pthread_join(thread, NULL);  /* done, but maybe still on the stack */
     }
-    job = work;
     is_done = false;
     has_thread = pthread_attr_init(&how) == 0 && pthread_attr_setstack(&how, stack, STACK) == 0
                  && pthread_create(&thread, &how, attempt, NULL) == 0;

@@ -61,7 +61,10 @@ def run(host: str, environ: "Mapping[str, str]", issued: int) -> None:
     """
     if os.name == "posix":  # pragma: no branch - Windows
         os.umask(0o077)  # of the caller, who knows what it was
-        if not any(_is_relative(environ.get(name, "")) for name in _PATH_VARIABLES):
+        home = environ.get("HOME", "")  # of which a tilde is a name, as botocore takes it
+        if os.path.isabs(home or "/") and not any(
+            _is_relative(environ.get(name, "")) for name in _PATH_VARIABLES
+        ):
             os.chdir("/")  # the caller's directory may be unmounted meanwhile
         # Whatever the caller's parent had open.
         os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), _DESCRIPTORS))

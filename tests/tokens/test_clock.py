@@ -430,14 +430,29 @@ def test_a_renewal_holds_nothing_of_the_callers(
     until(lambda: not renewals())
 
 
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("keys", {"AWS_SHARED_CREDENTIALS_FILE": "keys"}),
+        (".aws/credentials", {"HOME": "."}),
+        ("~x/.aws/credentials", {"HOME": "~x"}),
+    ],
+    ids=["file", "home", "tilde"],
+)
 def test_a_renewal_where_the_caller_is(
-    aws: FakeAWS, env: dict[str, str], helper: Helper, home: Path, cache: Path
+    aws: FakeAWS,
+    env: dict[str, str],
+    helper: Helper,
+    home: Path,
+    cache: Path,
+    file: str,
+    changes: dict[str, str],
 ) -> None:
     """A path relative to the caller's directory leads the renewal behind to the same identity."""
     without_keys(env)
     text = "[default]\naws_access_key_id = AKIAHERE\naws_secret_access_key = CANARY\n"
-    write(home / "keys", text)
-    env["AWS_SHARED_CREDENTIALS_FILE"] = "keys"
+    write(home / file, text)
+    env |= {"AWS_ECR_CACHE_DIR": str(cache), **changes}
     wrap = ("sh", "-c", f'cd {home} && exec "$@"', "-")
     old = helper.get(wrap=wrap).secret
     age_all(cache, DUE)

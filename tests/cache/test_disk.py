@@ -311,9 +311,10 @@ def test_a_cache_far_down(aws: FakeAWS, helper: Helper, home: Path) -> None:
     """A path may have as many names as fit into it: all are made, and the second get finds the token."""
     env = {"AWS_ECR_CACHE_DIR": str(home) + "/d" * ((4000 - len(str(home))) // 2)}
 
-    first = helper.get(env=env).secret
+    secrets = [helper.get(env=env).secret for _ in range(2)]
+    subprocess.run(["rm", "-r", home / "d"], check=True)  # Python's own way ends at a thousand
 
-    assert helper.get(env=env).secret == first
+    assert secrets[0] == secrets[1]
     assert aws.count(CALL) == 1
 
 

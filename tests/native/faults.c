@@ -17,7 +17,8 @@
 static bool
 fails(void)
 {
-    static long calls, at = -1;
+    static _Atomic long calls;
+    static long at = -1;
     const char *name = getenv("FAIL_FILE");
 
     if (at < 0) {

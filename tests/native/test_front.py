@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,18 @@ import vectors
 from _pytest.mark import ParameterSet
 from fake_aws import FakeAWS
 from front import DEBUG, DUE, LATE, SECRET, Probe, keep_login
-from kit import ELSEWHERE, HOST, PATIENCE, Helper, give, login, processes_below, until
+from kit import (
+    ELSEWHERE,
+    HOST,
+    PATIENCE,
+    Helper,
+    give,
+    login,
+    need,
+    processes_below,
+    until,
+    write,
+)
 from vectors import Vector
 
 CASES = vectors.all_of(
@@ -220,3 +232,26 @@ def test_a_trace_is_whole(aws: FakeAWS, front: Helper, tmp_path: Path) -> None:
     assert traced.stderr == "docker-credential-ecr: debug: on to Python: a trace is asked for\n"
     assert f"host={HOST}" in log.read_text()
     assert " hit " in log.read_text()
+
+
+def test_an_inode_may_have_64_bits(
+    tmp_path: Path, aws: FakeAWS, front: Helper, home: Path, cache: Path
+) -> None:
+    """Python writes it without a sign, and the front reads it so."""
+    library = tmp_path / "inodes.so"
+    source = Path(__file__).with_name("inodes.c")
+    flags = ("-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC")
+    subprocess.run([need("cc"), *flags, source, "-o", library, "-ldl"], check=True)
+    write(home / ".aws" / "config", "[default]\n")
+    # The front under test is one with sanitizers, which want to come first.
+    preloaded = {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+    first = front.get(env=preloaded)
+    second = front.get(env=preloaded | DEBUG)
+    assert first.status == 0
+
+    [entry] = (path for path in cache.joinpath(HOST).iterdir() if not path.name.startswith("."))
+    inode = (home / ".aws" / "config").stat().st_ino | 1 << 63
+    assert f" {inode} " in entry.read_text()
+    assert (second.status, second.stderr) == (0, "")
+    assert second.secret == first.secret

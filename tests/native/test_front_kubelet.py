@@ -47,6 +47,8 @@ ODD = [
     kubelets(image="é.example.com/x"),
     " " * 70_000 + kubelets(),
     " " * 300_000,
+    kubelets() + " " * 300_000,
+    f"{kubelets():262145}x",
 ]
 
 

@@ -43,13 +43,23 @@ residue(const char *text, size_t size)
 
 /* As Python writes it: no other digits are the same text. */
 static bool
-is_number(Text text, int64_t number)
+is_number(Text text, uint64_t number)
 {
     char digits[DIGITS];
     Text expected = digits_of(number, digits);
 
     return text.length == expected.length
            && memcmp(text.start, expected.start, expected.length) == 0;
+}
+
+static bool
+is_signed(Text text, int64_t number)
+{
+    if (number >= 0) {
+        return is_number(text, (uint64_t)number);
+    }
+    return text.length && text.start[0] == '-'
+           && is_number((Text){text.start + 1, text.length - 1}, 0 - (uint64_t)number);
 }
 
 static bool
@@ -63,7 +73,7 @@ holds_residue(Text rest)
     if (secret == NULL) {
         return false;
     }
-    return is_number(digits, (int64_t)residue(secret, strlen(secret)));
+    return is_number(digits, residue(secret, strlen(secret)));
 }
 
 /* A condition's path ends its line, and so is ended by the NUL that stands for the line's end. */
@@ -89,10 +99,10 @@ holds_file(Text path)
     }
     int64_t modified = MODIFIED(state).tv_sec, changed = CHANGED(state).tv_sec;
     return llabs(modified) <= LAST_SECOND && llabs(changed) <= LAST_SECOND
-           && is_number(numbers[0], modified * NANOSECONDS + MODIFIED(state).tv_nsec)
-           && is_number(numbers[1], changed * NANOSECONDS + CHANGED(state).tv_nsec)
-           && is_number(numbers[2], state.st_size) && is_number(numbers[3], (int64_t)state.st_ino)
-           && is_number(numbers[4], (int64_t)state.st_dev);
+           && is_signed(numbers[0], modified * NANOSECONDS + MODIFIED(state).tv_nsec)
+           && is_signed(numbers[1], changed * NANOSECONDS + CHANGED(state).tv_nsec)
+           && is_signed(numbers[2], state.st_size) && is_number(numbers[3], state.st_ino)
+           && is_signed(numbers[4], (int64_t)state.st_dev);
 }
 
 static bool

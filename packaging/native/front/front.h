@@ -75,8 +75,8 @@ bool is_text(Text text, const char *other);
 bool partition(Text whole, char mark, Text *head, Text *tail);
 Text strip(Text text);
 bool parse_number(Text digits, int64_t *number);
-#define DIGITS 21 /* the most that a number has, with its sign */
-Text digits_of(int64_t number, char digits[DIGITS]);
+#define DIGITS 20 /* the most that 64 bits have */
+Text digits_of(uint64_t number, char digits[DIGITS]);
 bool host_of(Text server_url, char host[HOST_LENGTH + 1]);
 
 /* registry.c */

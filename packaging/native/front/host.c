@@ -74,20 +74,16 @@ parse_number(Text digits, int64_t *number)
     return true;
 }
 
-/* Write a number; not by printf, which takes a hit longer than all else that it computes. */
+/* Write a number without a sign; not by printf, which takes a hit longer than all else that it computes. */
 Text
-digits_of(int64_t number, char digits[DIGITS])
+digits_of(uint64_t number, char digits[DIGITS])
 {
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
     char *at = digits + DIGITS;
 
     do {
-        *--at = (char)('0' + left % 10);
-        left /= 10;
-    } while (left);
-    if (number < 0) {
-        *--at = '-';
-    }
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
     return (Text){at, (size_t)(digits + DIGITS - at)};
 }
 

@@ -100,7 +100,7 @@ answer_duration(Decision *decision, time_t now)
 
     for (int i = 0; i < 3; i++) {
         char digits[DIGITS];
-        Text number = digits_of(parts[i], digits);
+        Text number = digits_of((uint64_t)parts[i], digits);
 
         add(decision, number.start, number.length);
         add(decision, &"hms"[i], 1);
@@ -112,7 +112,10 @@ kubelet(Text request, struct timespec now, Decision *decision)
 {
     Text values[KEYS] = {{NULL, 0}}, server, path;
 
-    if (!parse_request(request, values) || values[KIND].start == NULL
+    if (request.length > REQUEST_LIMIT) {
+        decision->reason = "the request is too long";
+    }
+    else if (!parse_request(request, values) || values[KIND].start == NULL
         || !is_text(values[KIND], "CredentialProviderRequest") || values[VERSION].start == NULL
         || !is_known(values[VERSION]) || values[IMAGE].start == NULL
         || !partition(values[IMAGE], '/', &server, &path)

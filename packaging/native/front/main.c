@@ -143,6 +143,7 @@ decide(void)
     struct timespec now;
 
     decision.reason = "there is no clock";
+    decision.is_missing = false;
     if (read_clock(CLOCK_REALTIME, &now) == 0) {
         decision.reason = NULL;
         conversation(asked, now, &decision);

@@ -10,9 +10,8 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #define IS_DIRECT
-#endif
-
 #define STACK (256 << 10)  /* bytes, at least PTHREAD_STACK_MIN; what is not touched costs nothing */
+#endif
 
 double waited;
 static void (*job)(void);
@@ -44,9 +43,25 @@ await(int descriptor, short events, int limit)
     return found;
 }
 
-/* Let is_done be seen, or wait for it, so many milliseconds.  Not by a pipe, nor by pthread_cond_t
-   where there is less: a kubelet's hit is as short as that. */
+/* How a thread says that it is done, and how that is waited for: so many milliseconds, of a clock
+   that nobody sets.  By the kernel's own means where that can be, as a kubelet's hit is short. */
 #ifdef IS_DIRECT
+/* The library's stack would be mapped, guarded and unmapped for one short call. */
+static const pthread_attr_t *
+own_stack(void)
+{
+    static _Alignas(max_align_t) char stack[STACK];
+    static pthread_attr_t how;
+
+    return pthread_attr_init(&how) == 0 && pthread_attr_setstack(&how, stack, STACK) == 0 ? &how : NULL;
+}
+
+static bool
+prepare(void)
+{
+    return true;
+}
+
 static void
 ring(void)
 {
@@ -65,29 +80,32 @@ listen_for(int limit)
     }
 }
 #else
-static pthread_mutex_t door = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
+static int ends[2];
+
+static const pthread_attr_t *
+own_stack(void)
+{
+    return NULL;
+}
+
+static bool
+prepare(void)
+{
+    return pipe(ends) == 0;
+}
 
 static void
 ring(void)
 {
-    pthread_mutex_lock(&door);
     is_done = true;
-    pthread_cond_signal(&bell);
-    pthread_mutex_unlock(&door);
+    close(ends[1]);
 }
 
 static void
 listen_for(int limit)
 {
-    struct timespec end = {0, 0};
-
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += limit / 1000;
-    pthread_mutex_lock(&door);
-    while (!is_done && pthread_cond_timedwait(&bell, &door, &end) == 0) {
-    }
-    pthread_mutex_unlock(&door);
+    await(ends[0], POLLIN, limit);
+    close(ends[0]);
 }
 #endif
 
@@ -104,24 +122,24 @@ attempt(void *unused)
 bool
 in_time(void (*work)(void), int limit)
 {
-    static _Alignas(max_align_t) char stack[STACK];
     static pthread_t thread;
     static bool has_thread;
-    pthread_attr_t how;
 
     job = work;  /* written before anything here is read, which would be a page fault of its own */
     if (has_thread) {
         pthread_join(thread, NULL);  /* done, but maybe still on the stack */
+        has_thread = false;
     }
     is_done = false;
-    has_thread = pthread_attr_init(&how) == 0 && pthread_attr_setstack(&how, stack, STACK) == 0
-                 && pthread_create(&thread, &how, attempt, NULL) == 0;
-    if (has_thread) {
-        listen_for(limit);
+    if (!prepare()) {
+        job();
+        return true;
     }
-    else {
+    has_thread = pthread_create(&thread, own_stack(), attempt, NULL) == 0;
+    if (!has_thread) {
         attempt(NULL);
     }
+    listen_for(limit);
     waited += is_done ? 0 : limit / 1000.0;
     return is_done;
 }

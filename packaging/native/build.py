@@ -42,6 +42,10 @@ class Steps:
         self.marks = folder / "steps"
         self.marks.mkdir(parents=True, exist_ok=True)
 
+    def forget(self, name: str) -> None:
+        """Let a step be made again."""
+        (self.marks / name).unlink(missing_ok=True)
+
     def take(
         self, name: str, inputs: Iterable[Path], work: Callable[[], None], after: str = ""
     ) -> str:
@@ -52,7 +56,7 @@ class Steps:
         fingerprint = digest.hexdigest()
         mark = self.marks / name
         if not mark.exists() or mark.read_text(encoding="ascii") != fingerprint:
-            mark.unlink(missing_ok=True)
+            self.forget(name)
             print(f"{name:24} ...", flush=True)
             start = time.monotonic()
             work()
@@ -156,15 +160,16 @@ def build(
     dist.mkdir(exist_ok=True)
     for arch in architectures:
         executable = dist / f"{NAME}-linux-{arch}"
+        linked = folder / f"link-{arch}" / NAME
 
-        def link(arch: str = arch, executable: Path = executable) -> None:
-            shutil.copy(
-                build_link.link(machines[arch], code, headers, folder / "frozen"), executable
-            )
+        def link(arch: str = arch) -> None:
+            build_link.link(machines[arch], code, headers, folder / "frozen")
 
         inputs = [*code, *headers, *files("build_link.py")]
-        after = frozen + compiled(arch) + ("" if executable.exists() else "again")
-        steps.take(f"link-{arch}", inputs, link, after)
+        if not linked.exists():
+            steps.forget(f"link-{arch}")
+        steps.take(f"link-{arch}", inputs, link, frozen + compiled(arch))
+        shutil.copy(linked, executable)  # another tree may have built in this folder
         print(f"{executable.name}  {executable.stat().st_size:,} bytes")
         print(f"  SHA-256 {hashlib.sha256(executable.read_bytes()).hexdigest()}")
     if not for_tests:

@@ -35,23 +35,23 @@ WINDOWS = ("win32", "win_amd64", "win_arm64")
 TIME = (2026, 1, 1, 0, 0, 0)  # of every file, as build.EPOCH
 MACOS = {"x86_64": "x86_64", "aarch64": "arm64"}  # as uname -m says it there
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O2", "-g0", "-Wall", "-Wextra", "-Werror", "-s")
+# As zig calls them, and what only they take: on macOS Apple's own library is never static.
+SYSTEMS = {"linux-musl": ("-static", "-Wl,--build-id=none"), "macos": ()}
 
 
 def front(machine: build_compile.Machine, system: str) -> bytes:
     """Return the front with the pip-installed program behind it, compiled for ``machine``.
 
-    ``system`` is ``linux`` or ``macos``, which has no static executables: Apple's own library is all
-    that it needs there.
+    ``system`` is one of ``SYSTEMS``.
     """
     place = machine.place(f"front-{system}")
     sources = sorted((build.HERE / "front").glob("*.[ch]"))
     for source in sources:
         shutil.copy(source, place)
     names = [source.name for source in sources if source.suffix == ".c"]
-    target = f"{machine.arch}-macos" if system == "macos" else f"{machine.arch}-linux-musl"
-    flags = FLAGS if system == "macos" else (*FLAGS, "-static", "-Wl,--build-id=none")
-    command = ("zig", "cc", "-target", target, *flags, *names, "-o", NAME)
-    machine.run(place, *command, log="front.log")
+    compiler = ("zig", "cc", "-target", f"{machine.arch}-{system}")
+    flags = (*FLAGS, *SYSTEMS[system])
+    machine.run(place, *compiler, *flags, *names, "-o", NAME, log="front.log")
     return (place / NAME).read_bytes()
 
 
@@ -115,7 +115,7 @@ def main() -> None:
     environ = build_compile.environment(folder, build.EPOCH)
     for arch, platforms in PLATFORMS.items():
         machine = build_compile.Machine(folder, arch, environ, os.cpu_count() or 1)
-        executable = front(machine, "linux")
+        executable = front(machine, "linux-musl")
         made = platform_wheel(options.wheel, executable, platforms)
         print(f"{made.name}  {made.stat().st_size:,} bytes, the front {len(executable):,}")
         alone = options.wheel.with_name(f"{NAME}-front-macos-{MACOS[arch]}")

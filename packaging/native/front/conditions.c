@@ -46,10 +46,8 @@ static bool
 is_number(Text text, uint64_t number)
 {
     char digits[DIGITS];
-    Text expected = digits_of(number, digits);
 
-    return text.length == expected.length
-           && memcmp(text.start, expected.start, expected.length) == 0;
+    return is_text(text, digits_of(number, digits).start);
 }
 
 static bool

@@ -25,7 +25,7 @@
 #define RENEWAL "renew"            /* __init__.RENEWAL */
 #define REQUEST_LIMIT (256U << 10) /* bytes, kubelet.REQUEST_LIMIT; protocol's is a quarter of it */
 #define ENTRY_LIMIT (128U << 10)   /* bytes, cache.ENTRY_LIMIT */
-#define PAGE 4096          /* bytes; each that a hit touches is a fault, which costs more than a call */
+#define PAGE 4096          /* bytes; each that a hit touches is a page fault */
 #define HOST_LENGTH 253U           /* characters, RFC 1035 */
 #define FOLDER_LENGTH 1024 /* bytes of a path, so that a decision lies on one page; longer is Python's */
 #define NAME_LENGTH 16U            /* hexadecimal digits of an entry's name */
@@ -45,6 +45,8 @@ typedef struct {
     char *start;
     size_t length;
 } Text;
+
+#define TEXT(literal) ((Text){literal, sizeof literal - 1})
 
 /* What was found for a host.  The secret lies in a buffer of lookup's, until its next call. */
 typedef struct {
@@ -75,7 +77,7 @@ bool is_text(Text text, const char *other);
 bool partition(Text whole, char mark, Text *head, Text *tail);
 Text strip(Text text);
 bool parse_number(Text digits, int64_t *number);
-#define DIGITS 20 /* the most that 64 bits have */
+#define DIGITS 21 /* the most that 64 bits have, and a NUL */
 Text digits_of(uint64_t number, char digits[DIGITS]);
 bool host_of(Text server_url, char host[HOST_LENGTH + 1]);
 
@@ -108,8 +110,7 @@ const char *next_name(void);
 void close_names(void);
 
 /* get.c, kubelet.c */
-void add(Decision *decision, const char *more, size_t size);
-#define ADD(decision, text) add(decision, text, sizeof text - 1)
+void add(Decision *decision, Text more);
 bool served(Text server_url, struct timespec now, Decision *decision);
 Converse get, kubelet;
 

@@ -11,9 +11,9 @@ static _Alignas(PAGE) char out[ENTRY_LIMIT + REQUEST_LIMIT + 1024];
 
 /* Say more in the answer. */
 void
-add(Decision *decision, const char *more, size_t size)
+add(Decision *decision, Text more)
 {
-    append(out, &decision->answer.length, sizeof out, more, size);
+    append(out, &decision->answer.length, sizeof out, more.start, more.length);
 }
 
 /* Whether the disk answers for a server URL; decision says why not, or with which token. */
@@ -57,10 +57,10 @@ get(Text request, struct timespec now, Decision *decision)
         decision->reason = "the request is too long";
     }
     else if (served(server_url, now, decision)) {
-        ADD(decision, "{\"ServerURL\":\"");
-        add(decision, server_url.start, server_url.length);
-        ADD(decision, "\",\"Username\":\"AWS\",\"Secret\":\"");
-        add(decision, decision->token.secret.start, decision->token.secret.length);
-        ADD(decision, "\"}\n");
+        add(decision, TEXT("{\"ServerURL\":\""));
+        add(decision, server_url);
+        add(decision, TEXT("\",\"Username\":\"AWS\",\"Secret\":\""));
+        add(decision, decision->token.secret);
+        add(decision, TEXT("\"}\n"));
     }
 }

@@ -100,10 +100,9 @@ answer_duration(Decision *decision, time_t now)
 
     for (int i = 0; i < 3; i++) {
         char digits[DIGITS];
-        Text number = digits_of((uint64_t)parts[i], digits);
 
-        add(decision, number.start, number.length);
-        add(decision, &"hms"[i], 1);
+        add(decision, digits_of((uint64_t)parts[i], digits));
+        add(decision, (Text){&"hms"[i], 1});
     }
 }
 
@@ -116,10 +115,10 @@ kubelet(Text request, struct timespec now, Decision *decision)
         decision->reason = "the request is too long";
     }
     else if (!parse_request(request, values) || values[KIND].start == NULL
-        || !is_text(values[KIND], "CredentialProviderRequest") || values[VERSION].start == NULL
-        || !is_known(values[VERSION]) || values[IMAGE].start == NULL
-        || !partition(values[IMAGE], '/', &server, &path)
-        || !(memchr(server.start, '.', server.length) || memchr(server.start, ':', server.length))) {
+             || !is_text(values[KIND], "CredentialProviderRequest") || values[VERSION].start == NULL
+             || !is_known(values[VERSION]) || values[IMAGE].start == NULL
+             || !partition(values[IMAGE], '/', &server, &path)
+             || !(memchr(server.start, '.', server.length) || memchr(server.start, ':', server.length))) {
         decision->reason = "the request is not one for a registry and the node's identity alone";
     }
     else if (named("AWS_ECR_NODE_IDENTITY")[0] != '\0') {
@@ -129,17 +128,15 @@ kubelet(Text request, struct timespec now, Decision *decision)
         decision->reason = "the host may be a mirror of a registry";
     }
     else if (served(server, now, decision)) {
-        Text version = values[VERSION], secret = decision->token.secret;
-
-        ADD(decision, "{\"apiVersion\": \"");
-        add(decision, version.start, version.length);
-        ADD(decision, "\", \"kind\": \"CredentialProviderResponse\", "
-                              "\"cacheKeyType\": \"Registry\", \"cacheDuration\": \"");
+        add(decision, TEXT("{\"apiVersion\": \""));
+        add(decision, values[VERSION]);
+        add(decision, TEXT("\", \"kind\": \"CredentialProviderResponse\", "
+                           "\"cacheKeyType\": \"Registry\", \"cacheDuration\": \""));
         answer_duration(decision, now.tv_sec);
-        ADD(decision, "\", \"auth\": {\"");
-        add(decision, server.start, server.length);
-        ADD(decision, "\": {\"username\": \"AWS\", \"password\": \"");
-        add(decision, secret.start, secret.length);
-        ADD(decision, "\"}}}");
+        add(decision, TEXT("\", \"auth\": {\""));
+        add(decision, server);
+        add(decision, TEXT("\": {\"username\": \"AWS\", \"password\": \""));
+        add(decision, decision->token.secret);
+        add(decision, TEXT("\"}}}"));
     }
 }

@@ -22,7 +22,7 @@ int
 read_clock(clockid_t clock, struct timespec *now)
 {
 #ifdef IS_DIRECT
-    /* Finding the kernel's quicker way touches four pages, which costs more than all calls of a hit. */
+    /* Finding the kernel's quicker way touches four more pages. */
     return (int)syscall(SYS_clock_gettime, clock, now);
 #else
     return clock_gettime(clock, now);
@@ -53,7 +53,9 @@ own_stack(void)
     static _Alignas(max_align_t) char stack[STACK];
     static pthread_attr_t how;
 
-    return pthread_attr_init(&how) == 0 && pthread_attr_setstack(&how, stack, STACK) == 0 ? &how : NULL;
+    bool is_set = pthread_attr_init(&how) == 0 && pthread_attr_setstack(&how, stack, STACK) == 0;
+
+    return is_set ? &how : NULL;
 }
 
 static bool
